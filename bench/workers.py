@@ -193,7 +193,7 @@ def _text(
     lines = [
         f"`python -m bench.workers`, {datetime.now(UTC):%d %B %Y, %H:%M} UTC: one process and two workers in turn,",
         f"{repeats} repeats. CPU is that of the processes, the lowest of the repeats unless told otherwise;",
-        f"messages/s are medians. Load average of the machine meanwhile: {min(loads):.1f} to {max(loads):.1f}.",
+        f"messages/s are medians. Load average of the machine during the runs: {min(loads):.1f} to {max(loads):.1f}.",
         "The second worker shares its core with the load client, PostgreSQL and Redis: on two cores messages/s says",
         "little, and CPU per message what matters.",
         "",

@@ -96,7 +96,7 @@ async def test_a_cluster_that_serves_a_part(
         await until(lambda: {watch.latest(node) for node in (0, 1)} == {PARTIAL}, what="the nodes say so")
         print(f"said after {monotonic() - begun:.1f} s")
         assert monotonic() - begun < allowed(NOTICED)
-        # Whoever has a token is served, and connects; who logs in is where their session would be.
+        # People with a token are served, and connect; a login needs the server that would hold its session.
         for number, who in enumerate(people):
             await shop.request("GET", "/auth/me", token=who.token, node=number % 2, status={200})
         assert await login({200, 503}) == {200, 503}

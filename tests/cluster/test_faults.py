@@ -75,7 +75,7 @@ async def test_clients_of_a_killed_node_reconnect(
         # The others go on at once.
         again = await talker.call("chat:send-message", {"liveId": key, "message": "life goes on"})
         await talker.expect("chat:message", id=again["id"])
-        # Whoever the dead node held is gone soon, and nobody else.
+        # The people of the dead node are gone soon, and nobody else.
         await watches.expect("stream:viewer:update", within=15, viewerCount=2)
         assert (await watches.call("stream:viewer:join", {"streamKey": key}))["viewerCount"] == 2
         assert (await talker.expect("chat:room-state"))["data"]["members"] == 1

@@ -67,7 +67,7 @@ async def test_ledger_with_both_nodes_restarted(open_faulty_cluster: OpenFaultyC
                 assert took < allowed(STOP)
                 await ledger.flows_again("node restarted")
         await ledger.close()
-        # Whoever lost a connection was told before, and nobody lost more than their node did.
+        # Clients that lost a connection were told before, and none lost more than their node did.
         assert all(member.warned == member.connects - 1 for member in ledger.members)
         for node in cluster.nodes:
             closed = [line.rpartition("step=")[2].strip() for line in node.logs.splitlines() if "closed" in line]

@@ -112,7 +112,7 @@ class Harness:
                 self.witnesses.remove(tab)
 
     async def close(self) -> None:
-        """Nobody watches any more."""
+        """Nobody watches."""
         await asyncio.gather(*(tab.close() for tab in self.tabs))
 
 

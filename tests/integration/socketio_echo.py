@@ -27,7 +27,7 @@ class EchoNamespace:
     """
 
     async def authenticate(self, handshake: Handshake, auth: Mapping[str, Any] | None) -> Principal:
-        """See the server's Endpoint. Whoever they are, their name is what they brought."""
+        """See the server's Endpoint. Everybody is accepted, under the name that they brought."""
         moment = datetime.now(UTC)
         return Principal("u", compact(auth or {}), Role.USER, "s", moment, moment + timedelta(minutes=15))
 

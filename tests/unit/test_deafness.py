@@ -56,7 +56,7 @@ def test_a_node_that_is_cut_off_alone_notices_within_5_s(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_no_node_is_deaf_during_or_after_an_outage_of_redis(seed: int) -> None:
-    """Whoever is back first proves that Redis serves; the others have time to connect again."""
+    """The node that is back first proves that Redis serves; the others have time to connect again."""
     dice = random.Random(seed)
     outages: Outages = []
     now = 5.0

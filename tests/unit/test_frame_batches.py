@@ -474,7 +474,7 @@ async def test_a_failing_ping_has_no_effect_on_other_connections() -> None:
 
 
 async def test_a_packet_that_is_no_text_stops_no_other_broadcast() -> None:
-    """Whoever may write to Redis can bring them; a polling member would need them as text."""
+    """They come from anybody who may write to Redis; a polling member would need them as text."""
     room = FakeRoom(MAX_UNBATCHED + 1)
     polling = Polling(EngineOptions(), Cork())
     room.come(connection=SimpleNamespace(broadcast=polling.write_frame, send_frame=polling.push_frame))

@@ -1,4 +1,7 @@
-"""Checks docstrings and comments for turns that readers stumble over. Ruff checks that docstrings are imperative."""
+"""Checks docstrings, comments and documents for turns that readers stumble over.
+
+Ruff checks that docstrings are imperative.
+"""
 
 import ast
 import io
@@ -6,6 +9,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("gateway", "namespaces", "models", "tests")
 FILES = [
     path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts
+]
+DOCUMENTS = [
+    path
+    for pattern in ("*.md", "docs/**/*.md", "clients/*/*.md", "deploy/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
 ]
 
 # Archaic or riddling turns, each with what to write instead.
@@ -30,8 +39,13 @@ TURNS = {
 
 @cache
 def prose() -> list[tuple[str, str]]:
-    """Return the docstrings and comments of all files, each with its place."""
-    return [(f"{path.relative_to(ROOT)}:{line}", text) for path in FILES for line, text in _prose(path.read_text())]
+    """Return the docstrings and comments of all files, and the lines of documents, each with its place."""
+    read = chain(((path, _prose(path.read_text())) for path in FILES), ((path, _lines(path)) for path in DOCUMENTS))
+    return [(f"{path.relative_to(ROOT)}:{line}", text) for path, texts in read for line, text in texts]
+
+
+def _lines(document: Path) -> Iterator[tuple[int, str]]:
+    return enumerate(document.read_text().splitlines(), start=1)
 
 
 def _prose(source: str) -> Iterator[tuple[int, str]]:
@@ -46,8 +60,8 @@ def _prose(source: str) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_no_docstring_or_comment_has_a_riddling_turn(turn: str) -> None:
-    pattern = re.compile(turn)
+def test_no_docstring_comment_or_document_has_a_riddling_turn(turn: str) -> None:
+    pattern = re.compile(turn, re.IGNORECASE)
     found = [f"{place}: {text!r}" for place, text in prose() if pattern.search(text)]
     assert found == [], f"write {TURNS[turn]}"
 

@@ -216,7 +216,7 @@ class Harness:
         )
 
     def assert_exact(self) -> None:
-        """Whoever is here is counted where they hear, once, as who they are noted."""
+        """Check that each socket of this node is counted once, in its room, under the name that is noted."""
         sockets = list(self.rooms.sockets())
         noted = Counter((room, who.user_id) for s in sockets for room, who in s.attending.items())
         assert self.presence.counted() == noted

@@ -183,7 +183,7 @@ async def test_deleted_messages_keep_their_place_without_delivery(bench: Bench) 
 
 
 async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
-    """Whoever writes into our Redis can neither make a room wait for ever nor make it deaf."""
+    """Foreign entries in our Redis can neither make a room wait for ever nor make it deaf."""
     await bench.sequencer.watch(ROOM)
     bench.write(1)
     bench.offer(1, 10**17)

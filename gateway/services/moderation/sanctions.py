@@ -184,7 +184,7 @@ class Sanctions:
     async def lift(self, principal: Principal, sanction_id: str) -> SanctionView:
         """Lift a sanction by its id; do nothing if it is no longer in force.
 
-        Whoever may impose it may lift it. Raises NotFound for an unknown id.
+        Those who may impose it may lift it. Raises NotFound for an unknown id.
         """
         sanction = await self._sanctions.get(sanction_id)
         whom = _Whom(sanction.live_id, sanction.user_id)
@@ -192,7 +192,7 @@ class Sanctions:
         return await self._sanctions.get(sanction_id)
 
     async def change(self, principal: Principal, sanction_id: str, ask: ChangeSanction) -> SanctionView:
-        """Give a sanction in force another end, counted from now. Whoever may impose it may change it.
+        """Give a sanction in force another end, counted from now. Those who may impose it may change it.
 
         Raises NotFound for an unknown id, and Conflict for one that is no longer in force.
         """
