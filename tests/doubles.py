@@ -43,7 +43,10 @@ class Recorder:
             declared.logged,
         ), f"{event} is told as gateway/protocol/broadcasts.py does not say"
         self.events.append((room, event, payload.model_dump(mode="json")))
-        packet = stamped_packet(room, event, payload, stamp) if stamp else event_packet(room.namespace, event, payload)
+        if stamp is None:
+            packet = event_packet(room.namespace, event, payload)
+        else:
+            packet = stamped_packet(room, event, payload.model_dump_json(), stamp)
         self.sent.append(decoded(packet))
 
     async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:

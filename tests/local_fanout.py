@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
-from gateway.realtime.logged import Stamp, stamped
+from gateway.realtime.logged import Stamp
 from gateway.realtime.notices import N, Notice, decode, encode
-from gateway.realtime.packets import event_packet, logged_packet, stamped_packet
+from gateway.realtime.packets import event_packet, stamped_packet
 
 
 class LocalFanout:
@@ -22,14 +22,13 @@ class LocalFanout:
     async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout."""
         if stamp is None:
-            packet = event_packet(room.namespace, event, payload)
+            self._local.deliver(room, event_packet(room.namespace, event, payload))
         else:
-            packet = stamped_packet(room, event, payload, stamp)
-        self._local.deliver(room, packet)
+            await self.publish_encoded(room, event, payload.model_dump_json(), stamp)
 
     async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
         """See Fanout."""
-        self._local.deliver(room, logged_packet(room.namespace, event, stamped(payload, room, stamp)))
+        self._local.deliver(room, stamped_packet(room, event, payload, stamp))
 
     async def watch(self, room: Room) -> None:
         """See RedisFanout. There is nothing to subscribe to."""

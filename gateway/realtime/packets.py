@@ -26,10 +26,9 @@ def logged_packet(namespace: str, event: str, payload: str) -> bytes:
     return b"%b%b]" % (_event_head(namespace, event), payload.encode())
 
 
-def stamped_packet(room: Room, event: str, payload: Payload, stamp: Stamp) -> bytes:
-    """Return the packet of a logged event that was read from the room log, as `logged_packet` makes it."""
-    encoded = payload.__pydantic_serializer__.to_json(payload).decode()
-    return logged_packet(room.namespace, event, stamped(encoded, room, stamp))
+def stamped_packet(room: Room, event: str, payload: str, stamp: Stamp) -> bytes:
+    """Encode a logged event whose payload is JSON without its stamp, as `logged_packet` does what the log returns."""
+    return logged_packet(room.namespace, event, stamped(payload, room, stamp))
 
 
 def with_offset(packet: bytes, offset: str) -> bytes:

@@ -97,7 +97,7 @@ def write(log: EventLog, seq: int) -> int:
 
 
 def published(seq: int) -> bytes:
-    packet = stamped_packet(ROOM, "e", EVENT, stamp(seq))
+    packet = stamped_packet(ROOM, "e", EVENT.model_dump_json(), stamp(seq))
     return with_offset(packet, Place(EventLog.EPOCH, seq).offset(ROOM))
 
 

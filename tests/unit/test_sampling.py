@@ -93,7 +93,7 @@ class Show:
                 message='{"role":"ADMIN"}', client_message_id=None, timestamp=datetime.now(UTC),
             )  # fmt: skip
             stamp = Stamp(EPOCH, self._seq, datetime.now(UTC))
-            packet = stamped_packet(ROOM, "chat:message", event(message), stamp)
+            packet = stamped_packet(ROOM, "chat:message", event(message).model_dump_json(), stamp)
             if log:
                 payload = json.dumps(json.loads(packet[packet.index(b"[") :])[1])
                 packet = logged_packet("/chat", "chat:message", payload)

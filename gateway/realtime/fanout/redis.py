@@ -15,9 +15,9 @@ from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisCh
 from gateway.realtime.fanout.cluster import ClusterChannels
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import Log, Place, Stamp, stamped, timed
+from gateway.realtime.logged import Log, Place, Stamp, timed
 from gateway.realtime.notices import MalformedNotice, N, Notice, StreamBegan, decode, encode
-from gateway.realtime.packets import event_packet, logged_packet, stamped_packet
+from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.redis.client import RedisClient
 
 if TYPE_CHECKING:
@@ -130,18 +130,16 @@ class RedisFanout:
 
     async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
         """See Fanout."""
-        self._count(event)
         if stamp is None:
+            self._count(event)
             await self._channels.publish(room_channel(room), event_packet(room.namespace, event, payload), None)
         else:
-            packet = stamped_packet(room, event, payload, stamp)
-            await self._channels.publish(room_channel(room), packet, stamp.seq)
+            await self.publish_encoded(room, event, payload.model_dump_json(), stamp)
 
     async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
         """See Fanout."""
         self._count(event)
-        packet = logged_packet(room.namespace, event, stamped(payload, room, stamp))
-        await self._channels.publish(room_channel(room), packet, stamp.seq)
+        await self._channels.publish(room_channel(room), stamped_packet(room, event, payload, stamp), stamp.seq)
 
     def _count(self, event: str) -> None:
         counter = self._counters.get(event)
