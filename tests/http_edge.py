@@ -55,10 +55,18 @@ def bearer(role: Role) -> dict[str, str]:
     return {"Authorization": f"Bearer {role}"}
 
 
+class NodeServer(TestServer):
+    """Serves as a node does: a handler is not cancelled when its client leaves, as aiohttp's own test server does."""
+
+    async def _make_runner(self, **how: Any) -> web.AppRunner:
+        as_a_node = {"handler_cancellation": False, "shutdown_timeout": 1.0}  # the latter is for a handler that hangs
+        return web.AppRunner(self.app, **how | as_a_node)
+
+
 @asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[Client]:
     """Return a client of the application, over a socket; it keeps no cookies."""
-    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
+    async with TestClient(NodeServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
         yield client
 
 
