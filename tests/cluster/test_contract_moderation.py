@@ -328,3 +328,34 @@ async def _moments(hearing: list[asyncio.Task[str]]) -> Any:
     for done in asyncio.as_completed(hearing):
         await done
         yield time.perf_counter()
+
+
+# --- who may --------------------------------------------------------------------------------------------------------
+
+IN_OWN_ROOM = {"ADMIN", "MODERATOR", "HOST"}
+
+
+async def test_who_may_moderate_a_room(shop: Shop) -> None:
+    people = {role: await shop.person(role) for role in ("ADMIN", "MODERATOR", "HOST", "USER")}
+    people |= {"OTHER_HOST": await shop.person("HOST"), "GUEST": shop.guest()}
+    key, ann = await room_of(shop, people["HOST"]), await shop.person()
+    sockets = {role: await shop.chatter(key, as_=who, node=n % 2) for n, (role, who) in enumerate(people.items())}
+    sent = await (await shop.chatter(key)).call("chat:send-message", {"liveId": key, "message": "hello"})
+    whom, message = {"userId": ann.id}, {"messageId": sent["id"]}
+    asks: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
+        ("chat:mute-user", whom, IN_OWN_ROOM),
+        ("chat:unmute-user", whom, IN_OWN_ROOM),
+        ("chat:slow-mode", {"seconds": 0}, IN_OWN_ROOM),
+        ("chat:freeze", {"frozen": False}, IN_OWN_ROOM),
+        ("chat:allow-guests", {"allowed": False}, IN_OWN_ROOM),
+        ("chat:pin-message", message, IN_OWN_ROOM),
+        ("chat:unpin-message", message, IN_OWN_ROOM),
+        ("chat:announce", {"message": "hear, hear"}, IN_OWN_ROOM),
+        ("chat:ban-user", whom, {"ADMIN"}),
+        ("chat:unban-user", whom, {"ADMIN"}),
+        ("chat:clear", {"dryRun": True}, {"ADMIN"}),
+        ("chat:delete-message", message, {"ADMIN"}),
+    )
+    for event, ask, may in asks:
+        answers = {role: await code_of(socket.ask(event, {"liveId": key} | ask)) for role, socket in sockets.items()}
+        assert answers == {role: "ok" if role in may else "FORBIDDEN" for role in people}, event
