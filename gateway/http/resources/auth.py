@@ -198,7 +198,7 @@ class Auth:
         self._csrf.check(call.request.method, call.request.headers, cookies)
         if len(tokens) > 1:
             for token in tokens:
-                if await self._service(guest=is_guest(token)).holds(token):
+                if await self._service(guest=is_guest(token)).is_current_token(token):
                     return token
         return tokens[0]
 

@@ -1,4 +1,4 @@
-"""People's own accounts: register, log in, refresh, log out, change. Called by the HTTP edge."""
+"""Accounts as their owners use them: register, log in, refresh, log out, change. Called by the HTTP edge."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -32,7 +32,10 @@ WRONG = "E-mail or password is wrong"
 
 
 class Accounts(Logins):
-    """Raises AuthRequired, Forbidden (`Account is suspended`), BANNED, RateLimited, Unavailable if a server is away."""
+    """Serves users with an account.
+
+    Raises AuthRequired, Forbidden (`Account is suspended`), BANNED, RateLimited and Unavailable.
+    """
 
     def __init__(
         self,
@@ -54,13 +57,13 @@ class Accounts(Logins):
         self._bans = bans
         self._expires_in = int(access_lifetime.total_seconds())
 
-    # --- in and out ---------------------------------------------------------------------------------------------------
+    # --- logging in ---------------------------------------------------------------------------------------------------
 
     async def register(self, ask: Register, device: Device) -> Session:
-        """Open an account and log in. Raises Conflict if the address has one, InvalidPayload for a name refused."""
+        """Create an account and log in. Raises Conflict if the address is taken, InvalidPayload for a refused name."""
         await self._names.check(ask.username)
         user = await new_user(self._database, self._passwords, ask, ask.password, Role.USER)
-        # The session first: a caller who has to try again must not find the account taken.
+        # Open the session first: if Redis fails, the caller can repeat the request, because the address is still free.
         grant = await self._sessions.open(str(user.id), device.user_agent)
         async with address_taken(), self._database.guard("accounts.register"):
             await user.save(force_create=True)
@@ -73,25 +76,25 @@ class Accounts(Logins):
         """
         found = await find_by_email(self._database, ask.email)
         charges = await self._attempts.login(normal(ask.email), str(found.id) if found else None, device)
-        user = await self._proven(charges, found, ask.password)
+        user = await self._verified(charges, found, ask.password)
         if user.suspended:
             raise Forbidden("Account is suspended")
         await self._check_banned(user)
         if await self._passwords.is_outdated(user.password_hash, ask.password):
             await self._set_password(user, ask.password)
         grant = await self._sessions.open(str(user.id), device.user_agent)
-        if not await self._still_holds(user, ask.password):
+        if not await self._is_current(user, ask.password):
             await self._sessions.end(grant.user_id, grant.session_id)
             raise AuthRequired(WRONG)
         return self._session(user, grant)
 
     async def refresh(self, refresh_token: str) -> Session:
-        """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
+        """Exchange a refresh token for new tokens. Reuse of a refresh token ends its session.
 
-        A ban is disclosed only to the holder of a valid token, which stays valid: the ban may end before it expires.
+        Only the holder of a valid token gets BANNED. The token stays valid then: the ban may end before it expires.
         """
         user_id, _ = ids(refresh_token)
-        user = await find(self._database, user_id)  # first, so that nothing is spent while the database is away
+        user = await find(self._database, user_id)  # before the token is used up: the database may fail
         if user is not None and await self._sessions.holder(refresh_token) is not None:
             await self._check_banned(user)
         grant = await self._sessions.rotate(refresh_token)
@@ -102,15 +105,15 @@ class Accounts(Logins):
             raise Forbidden("Account is suspended")
         return self._session(user, grant)
 
-    # --- one's own account --------------------------------------------------------------------------------------------
+    # --- the caller's account -----------------------------------------------------------------------------------------
 
     async def me(self, principal: Principal) -> UserView:
         """Return the caller's account. Raises NotFound for a guest, who has none."""
-        return view(await self._mine(principal))
+        return view(await self._own(principal))
 
     async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView:
-        """Take another name, on the sockets of every node. Raises InvalidPayload for a name refused."""
-        user = await self._mine(principal)
+        """Change the caller's name, also on their sockets on all nodes. Raises InvalidPayload for a refused name."""
+        user = await self._own(principal)
         await self._names.check(ask.username, owner=user.id, role=Role(user.role))
         user.username = ask.username
         async with self._database.guard("accounts.profile"):
@@ -119,17 +122,17 @@ class Accounts(Logins):
         return view(user)
 
     async def change_password(self, principal: Principal, ask: ChangePassword) -> None:
-        """Set another password and end every other session.
+        """Set a new password and end every other session.
 
-        Raises Forbidden if the current one is wrong, and InvalidPayload if the new one is the same. After Unavailable
-        the same call does what is left to do.
+        Raises Forbidden if the current password is wrong, and InvalidPayload if the new one equals it. After
+        Unavailable, repeat the call: it completes the change.
         """
-        user = await self._mine(principal)
+        user = await self._own(principal)
         charges = await self._attempts.change(principal.user_id, principal.session_id)
         try:
-            await self._proven(charges, user, ask.current_password)
+            await self._verified(charges, user, ask.current_password)
         except AuthRequired:
-            # An earlier call may have set the new one and failed before it ended the sessions.
+            # An earlier call may have set the new password and failed before it ended the sessions.
             if not await self._passwords.verify(user.password_hash, ask.new_password):
                 raise Forbidden("The current password is wrong") from None
         else:
@@ -139,23 +142,23 @@ class Accounts(Logins):
                 raise Conflict("The password was changed elsewhere")
         await self._sessions.end_all(principal.user_id, keep=principal.session_id)
         if user.must_change_password:
-            await self._sessions.announce_change(principal.user_id)  # the role of the account counts from now on
+            await self._sessions.announce_change(principal.user_id)  # until now the account had the role USER
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
-    async def _proven(self, charges: Sequence[Charge], user: User | None, password: str) -> User:
+    async def _verified(self, charges: Sequence[Charge], user: User | None, password: str) -> User:
         right = await self._passwords.verify(user.password_hash if user else None, password)
         if user is None or not right:
             raise AuthRequired(WRONG)
-        await self._attempts.right(charges)
+        await self._attempts.refund(charges)
         return user
 
     async def _check_banned(self, user: User) -> None:
         if user.role != Role.ADMIN:
             await self._bans.check(str(user.id))
 
-    async def _still_holds(self, user: User, password: str) -> bool:
-        # A change of password or a suspension after the proof has ended all sessions, but not one opened since.
+    async def _is_current(self, user: User, password: str) -> bool:
+        # A password change or suspension after the verification ended all sessions, but not the one opened since.
         async with self._database.guard("accounts.again"):
             now = await User.get_or_none(id=user.id)
         if now is None or now.suspended:
@@ -163,16 +166,19 @@ class Accounts(Logins):
         return now.password_hash == user.password_hash or await self._passwords.verify(now.password_hash, password)
 
     async def _set_password(self, user: User, password: str, *, chosen: bool = False) -> bool:
-        """Store a password, one that its owner has `chosen` or the same in another form; False if it was changed."""
+        """Store the hash of a password; return False if the stored hash has changed since it was read.
+
+        `chosen`: it is a new password of the user, which ends a forced change and a password link.
+        """
         fields: dict[str, Any] = {"password_hash": await self._passwords.hash(password)}
         if chosen:
             fields |= {"must_change_password": False, "password_link_hash": None, "password_link_ends_at": None}
         async with self._database.guard("accounts.password"):
-            # Replace only the hash that was just proven: a change in between must not be undone.
+            # Replace only the hash that was just verified: a concurrent change must not be undone.
             changed = await User.filter(id=user.id, password_hash=user.password_hash).update(**fields)
         return changed > 0
 
-    async def _mine(self, principal: Principal) -> User:
+    async def _own(self, principal: Principal) -> User:
         user = await find(self._database, principal.user_id)
         if user is None:
             raise NotFound("There is no such account")

@@ -1,4 +1,4 @@
-"""How often a password may be wrong, so that nobody guesses it and nobody locks its owner out. Called by accounts."""
+"""Limits wrong passwords, without letting strangers lock out the owner of an account. Called by accounts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ from gateway.security.browsers.client_address import limit_subject
 from gateway.security.limits.limits import Limiter
 from gateway.security.sessions.devices import Device, DeviceBook
 
-SECONDS = 900.0
-WRONG_PASSWORDS = 10  # for one account from one device or network: enough for a forgetful owner, hopeless for a guesser
-WRONG_FOR_ACCOUNT = 100  # for one account from all networks together: a guesser who has many of them
+SECONDS = 900.0  # for which attempts are counted
+WRONG_PASSWORDS = 10  # per account and device or network: enough for a forgetful owner, too few to guess one
+WRONG_FOR_ACCOUNT = 100  # per account over all networks: against a guesser who has many of them
 
 
 class Charge(NamedTuple):
-    """One attempt, as it was counted."""
+    """The limit to which an attempt was charged."""
 
     scope: str
     subject: str
 
 
 class Attempts:
-    """Counts wrong passwords per account and device, or network where the device is not known.
+    """Counts wrong passwords per account and device, or per account and network if the device is unknown.
 
-    A device on which the owner has logged in has a count of its own, and the ceiling of the account does not hold for
-    it: the owner can log in there regardless of attempts from elsewhere.
+    A device on which the owner has logged in before is exempt from the limit per account, so that attempts from
+    elsewhere do not lock the owner out.
     """
 
     def __init__(self, limiter: Limiter, devices: DeviceBook) -> None:
@@ -33,9 +33,9 @@ class Attempts:
         self._devices = devices
 
     async def login(self, email: str, user_id: str | None, device: Device) -> Sequence[Charge]:
-        """Count an attempt before it is known to be wrong, so that many at once do not get past.
+        """Charge an attempt before the password is verified, so that concurrent attempts cannot exceed the limit.
 
-        Returns what `right` gives back. Raises RateLimited.
+        Return the charges, for `refund`. Raises RateLimited.
         """
         account = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
         name = await self._known(user_id or account, device)
@@ -47,11 +47,11 @@ class Attempts:
         )
 
     async def change(self, user_id: str, session_id: str) -> Sequence[Charge]:
-        """Count an attempt of somebody who is logged in. Raises RateLimited."""
+        """Charge an attempt of a logged-in user to change the password. Raises RateLimited."""
         return await self._charge((Charge("password", f"{user_id}:{session_id}"), WRONG_PASSWORDS))
 
-    async def right(self, charges: Sequence[Charge]) -> None:
-        """Give back what a right password was charged."""
+    async def refund(self, charges: Sequence[Charge]) -> None:
+        """Refund the charges of an attempt, because the password was right."""
         for charge in charges:
             await self._limiter.refund(*charge)
 
@@ -61,7 +61,7 @@ class Attempts:
             try:
                 await self._limiter.charge(*charge, limit, SECONDS)
             except RateLimited:
-                await self.right(done)
+                await self.refund(done)
                 raise
             done.append(charge)
         return done

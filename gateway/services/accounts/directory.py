@@ -1,4 +1,4 @@
-"""All accounts, as admins list and change them. Called by the HTTP edge and the command line."""
+"""Lists and changes accounts for administrators. Called by the HTTP edge."""
 
 from typing import Any
 from uuid import UUID
@@ -24,9 +24,9 @@ NEWEST_FIRST = ("-created_at", "-id")
 
 
 class Directory:
-    """For ADMINs only. Nobody changes their own account here, and nobody suspends another ADMIN.
+    """For ADMINs only, who can neither change their own account here nor suspend another ADMIN.
 
-    A change is stored first and then enforced on all nodes; after Unavailable the same call does both again.
+    A change is stored first and then enforced on all nodes. After Unavailable, repeat the call: it does both again.
     """
 
     def __init__(self, database: Database, sessions: Sessions, audit_log: AuditLog) -> None:
@@ -45,7 +45,7 @@ class Directory:
             if ask.search is not None:
                 users = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1)
             else:
-                with custom_plans():  # the staff and the suspended have an index of their own
+                with custom_plans():  # staff and suspended accounts have indexes of their own
                     users = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
         items, more = users[: ask.limit], len(users) > ask.limit
         cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
@@ -75,9 +75,9 @@ class Directory:
         return view(user)
 
     async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
-        """Give a user another role. It holds at once for their access tokens and their sockets on every node.
+        """Change the role of a user, with immediate effect on their access tokens and their sockets on all nodes.
 
-        A password link of before ends: an ADMIN may have none.
+        A password link of the account becomes invalid, because an ADMIN must not have one.
         """
         user = await self._other(admin, user_id)
         details, user.role = {"before": user.role, "after": ask.role}, ask.role
@@ -96,7 +96,7 @@ class Directory:
         _check_admin(admin)
         user = await self._account(user_id)
         if str(user.id) == admin.user_id:  # an id can be written in more than one way
-            raise Forbidden("Nobody can change their own standing")
+            raise Forbidden("You cannot change your own account here")
         return user
 
     async def _account(self, user_id: str) -> User:

@@ -1,4 +1,4 @@
-"""People without an account: enter, refresh, log out. Called by the HTTP edge."""
+"""Guests, who have no account: enter, refresh, log out. Called by the HTTP edge."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ SCOPE = "guest"
 
 
 class Guests(Logins):
-    """Raises AuthRequired, BANNED, RateLimited, and Unavailable while nobody can tell whether they are banned."""
+    """Serves guests. Raises AuthRequired, BANNED, RateLimited, and Unavailable if bans cannot be checked."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class Guests(Logins):
         self._devices = devices
         self._metrics = metrics
         self._expires_in = int(access_lifetime.total_seconds())
-        self._rate = rate  # how many new guests of one address, in how many seconds
+        self._rate = rate  # new guests of one address, and in how many seconds
 
     async def enter(self, refresh_token: str | None, device: Device) -> Session:
-        """Open a session for a new guest, or go on with the one of a guest's refresh token that is good.
+        """Open a session for a new guest, or continue the session of a valid guest refresh token.
 
-        Raises RateLimited when too many new guests came from the address.
+        Raises RateLimited for too many new guests of one address.
         """
         if refresh_token is not None and guest_ids.is_guest(refresh_token):
             try:
@@ -70,9 +70,9 @@ class Guests(Logins):
         return self._session(await self._sessions.open(guest_id, device.user_agent))
 
     async def refresh(self, refresh_token: str) -> Session:
-        """Return fresh tokens for a session. The refresh token is spent; one that was spent earlier ends its session.
+        """Exchange a refresh token for new tokens. Reuse of a refresh token ends its session.
 
-        A ban is disclosed only to the holder of a valid token, which stays valid.
+        Only the holder of a valid token gets BANNED. The token stays valid then.
         """
         guest_id, _ = ids(refresh_token)
         if await self._sessions.holder(refresh_token) is not None:

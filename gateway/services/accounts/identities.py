@@ -1,4 +1,4 @@
-"""Who users are, as every connect and request asks. Called by the authenticator, which remembers it for a moment."""
+"""Reads the identities of users, for each connect and request. Called by the authenticator, which caches them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,19 +11,19 @@ from gateway.security.principal import Role
 from gateway.security.tokens.authenticator import Identity
 from models.main.user import UserStatus
 
-WHO = "SELECT id::text, username, role, status, must_change_password FROM users WHERE id = ANY($1::uuid[])"
+IDENTITIES = "SELECT id::text, username, role, status, must_change_password FROM users WHERE id = ANY($1::uuid[])"
 
-TOGETHER = 500  # users asked about in one statement
-WAITING = 10_000  # that wait for an answer; more would wait for too long
+BATCH = 500  # users in one statement
+WAITING = 10_000  # requests without an answer; further ones are refused with Unavailable
 
 
 class Identities:
-    """Who comes at the same time is asked about together: when a node dies, thousands are back at once."""
+    """Reads concurrent requests in batches: when a node dies, thousands of clients reconnect at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asking: Batcher[UUID, Identity | None] = Batcher(
-            "identities", self._who, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        self._reads: Batcher[UUID, Identity | None] = Batcher(
+            "identities", self._read, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def identity(self, user_id: str) -> Identity | None:
@@ -32,21 +32,21 @@ class Identities:
             key = UUID(user_id)
         except ValueError:
             return None
-        return await self._asking.call(key)
+        return await self._reads.call(key)
 
     async def close(self) -> None:
-        """Stop."""
-        await self._asking.close()
+        """Refuse further requests."""
+        await self._reads.close()
 
-    async def _who(self, user_ids: list[UUID]) -> list[Identity | None]:
+    async def _read(self, user_ids: list[UUID]) -> list[Identity | None]:
         async with self._database.guard("identities"):
-            rows = await self._database.query(WHO, user_ids)
+            rows = await self._database.query(IDENTITIES, user_ids)
         found = {UUID(row["id"]): _identity(row) for row in rows}
         return [found.get(user_id) for user_id in user_ids]
 
 
 def _identity(row: Mapping[str, Any]) -> Identity:
     must_change = bool(row["must_change_password"])
-    # Somebody else knows the password: it opens nothing that a member of staff may do.
+    # Somebody else knows the password, so it must not give the rights of staff.
     role = Role.USER if must_change else Role(row["role"])
     return Identity(row["username"], role, row["status"] == UserStatus.SUSPENDED, must_change)

@@ -1,4 +1,4 @@
-"""What everybody may do with their own sessions, with an account or without. The base of accounts and guests."""
+"""The caller's own sessions: list and end them. The base of the accounts and the guests service."""
 
 from gateway.errors import NotFound
 from gateway.protocol.payloads.accounts import SessionList, SessionView
@@ -7,17 +7,17 @@ from gateway.services.accounts.sessions import Sessions
 
 
 class Logins:
-    """Raises Unavailable while Redis is away."""
+    """Manages sessions of users and guests. Raises Unavailable while Redis is away."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def holds(self, refresh_token: str) -> bool:
-        """Whether this is the current refresh token of a session. It is not spent."""
+    async def is_current_token(self, refresh_token: str) -> bool:
+        """Return whether this is the current refresh token of a session. The token stays valid."""
         return await self._sessions.holder(refresh_token) is not None
 
     async def logout(self, principal: Principal | None, refresh_token: str | None = None) -> None:
-        """End the session of the caller: known by their access token, or when it has run out by their refresh token."""
+        """End the session of the caller, or, if the access token has expired, that of the refresh token."""
         if principal is not None:
             await self._sessions.end(principal.user_id, principal.session_id)
         elif refresh_token is not None and (grant := await self._sessions.holder(refresh_token)) is not None:
@@ -28,7 +28,7 @@ class Logins:
         await self._sessions.end_all(principal.user_id)
 
     async def sessions(self, principal: Principal) -> SessionList:
-        """Where the caller is logged in."""
+        """Return the caller's sessions, last used first."""
         return SessionList(
             items=[
                 SessionView(
@@ -43,6 +43,6 @@ class Logins:
         )
 
     async def end_session(self, principal: Principal, session_id: str) -> None:
-        """End one session of the caller. Raises NotFound if they have no such."""
+        """End one session of the caller. Raises NotFound if there is no such session."""
         if not await self._sessions.end(principal.user_id, session_id):
             raise NotFound("There is no such session")

@@ -1,4 +1,4 @@
-"""Which names people may take: no listed words, and nothing that looks like the staff. Called by accounts."""
+"""Checks user names: no listed words, and no lookalikes of staff names. Called by accounts."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -23,10 +23,10 @@ _OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 
 
 class Names:
-    """Names are compared as they look: after NFKC, folded case and look-alikes of other scripts (UTS 39).
+    """Compares names by their appearance: with NFKC, folded case, and look-alikes of other scripts replaced (UTS 39).
 
-    `reserved` are words that no name may contain; the names of staff accounts only count as a
-    whole. What is to be seen of a name is checked before, by its payload.
+    Only staff may use a name that contains one of the words `reserved`. The names of staff accounts are compared as a
+    whole. The payload has checked before that a name is visible.
     """
 
     def __init__(self, database: Database, words: WordLists, reserved: Iterable[str]) -> None:
@@ -38,7 +38,7 @@ class Names:
     async def check(self, name: str, *, owner: UUID | None = None, role: Role = Role.USER) -> None:
         """Check a new name of `owner`, or of a new account. Raises InvalidPayload, and Unavailable.
 
-        Only staff may take reserved words, and nobody the name of another member of the staff.
+        Nobody may use the name of another member of the staff.
         """
         if not self._words.allows(name):
             raise _refused(LISTED)
@@ -56,7 +56,7 @@ class Names:
 
 @lru_cache(4096)
 def squeezed(name: str) -> str:
-    """Return what a name looks like at a glance: letters and digits, and one form for those that look the same."""
+    """Return a form that is equal for names that look alike: letters and digits, with look-alikes unified."""
     letters = _OTHER_THAN_LETTERS.sub("", fold(_in_latin(name)))
     return letters.translate(_SAME).replace("rn", "m").replace("vv", "w")
 

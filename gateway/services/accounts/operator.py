@@ -1,4 +1,4 @@
-"""Accounts as the operator of an installation manages them, with no account of their own. Called by `dorami user`."""
+"""Manages accounts for the operator of an installation, who needs no account. Called by `dorami user`."""
 
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
@@ -11,15 +11,15 @@ from models.main.user import User, UserStatus
 
 
 async def has_admin(database: Database) -> bool:
-    """Whether anybody can administer this installation."""
+    """Return whether there is an active account with role ADMIN."""
     async with database.guard("operator.admins"):
         return await User.exists(role=Role.ADMIN.value, status=UserStatus.ACTIVE.value)
 
 
 class Operator:
-    """Accounts are named by id or e-mail address. Raises NotFound for an unknown one, and Unavailable.
+    """Changes accounts; `name` is an id or an e-mail address. Raises NotFound for an unknown one, and Unavailable.
 
-    A change is stored first and then enforced on all nodes; after Unavailable the same call does both again.
+    A change is stored first and then enforced on all nodes. After Unavailable, repeat the call: it does both again.
     """
 
     def __init__(self, database: Database, sessions: Sessions, passwords: Passwords) -> None:
@@ -34,14 +34,14 @@ class Operator:
             return [view(user) for user in await found.order_by("created_at", "id")]
 
     async def create(self, ask: Register, role: Role) -> UserView:
-        """Open an account. Any visible name will do. Raises Conflict if the address has one."""
+        """Create an account. Listed and reserved names are allowed. Raises Conflict if the address is taken."""
         user = await new_user(self._database, self._passwords, ask, ask.password, role)
         async with address_taken(), self._database.guard("operator.create"):
             await user.save(force_create=True)
         return view(user)
 
     async def change_role(self, name: str, role: Role) -> UserView:
-        """Give an account another role, which holds at once for its tokens and sockets."""
+        """Change the role of an account, with immediate effect on its tokens and sockets."""
         user = await self._account(name)
         user.role = role.value
         await self._store(user, "role", *user.end_password_link())
@@ -65,7 +65,7 @@ class Operator:
         return view(user)
 
     async def set_password(self, name: str, password: str) -> UserView:
-        """Set another password and end all sessions."""
+        """Set a password and end all sessions."""
         user = await self._account(name)
         user.password_hash, user.must_change_password = await self._passwords.hash(password), False
         await self._store(user, "password_hash", "must_change_password", *user.end_password_link())

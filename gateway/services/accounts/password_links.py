@@ -1,4 +1,4 @@
-"""Accounts that administrators make, and one-time links with which people set a password. Called by the HTTP edge."""
+"""Accounts that administrators create, and one-time links to set a password. Called by the HTTP edge."""
 
 import secrets
 from datetime import timedelta
@@ -18,7 +18,7 @@ from models.main.moderation import ModerationAction
 from models.main.user import User
 
 LIFETIME: Final = timedelta(days=1)  # of a link
-BYTES: Final = 32  # of chance in a link
+BYTES: Final = 32  # of randomness in a link
 
 FIRST: Final = """
     SELECT password_hash FROM users
@@ -32,7 +32,7 @@ USED: Final = "UPDATE users SET password_link_hash = NULL, password_link_ends_at
 
 
 class PasswordLinks:
-    """A link holds once and for a day, and the next link of an account replaces it. Its SHA-256 is stored.
+    """Makes links that are valid once and for a day. A newer link replaces an older one. Its SHA-256 is stored.
 
     Raises Unavailable.
     """
@@ -57,7 +57,7 @@ class PasswordLinks:
         return CreatedUser(user=view(user), link=link)
 
     async def make(self, admin: Principal, user_id: str) -> PasswordLink:
-        """Make a link for an account. Its sessions go on until the link is used. Raises Forbidden for an ADMIN's."""
+        """Make a link for an account. Its sessions stay until the link is used. Raises Forbidden for an ADMIN."""
         user = await find(self._database, user_id)
         if user is None:
             raise NotFound("There is no such account")
@@ -72,8 +72,8 @@ class PasswordLinks:
     async def use(self, ask: UsePasswordLink) -> None:
         """Set the password of the account of a link, and end its sessions.
 
-        Raises AuthRequired for a link of none, and InvalidPayload for a first password that was to be changed.
-        The link holds until the sessions have ended: after Unavailable the same call does what is left to do.
+        Raises AuthRequired for an invalid link, and InvalidPayload for the same first password again. The link stays
+        valid until the sessions have ended. After Unavailable, repeat the call: it completes the change.
         """
         link = fingerprint(ask.token)
         async with self._database.guard("users.use_link"):
@@ -92,7 +92,7 @@ class PasswordLinks:
 
 
 def _link(user: User) -> PasswordLink:
-    """Give an account, which the caller stores, a new link."""
+    """Set a new link on an account, which the caller stores, and return it."""
     token, ends_at = secrets.token_urlsafe(BYTES), now() + LIFETIME
     user.password_link_hash, user.password_link_ends_at = fingerprint(token), ends_at
     return PasswordLink(token=token, expires_at=ends_at)

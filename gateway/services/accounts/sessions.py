@@ -1,4 +1,4 @@
-"""The logins of users: opened, kept, listed and ended, on every node and for every socket. Called by accounts."""
+"""Sessions of users and guests: open, refresh and list them, and end them on all nodes. Called by accounts."""
 
 import re
 from typing import Protocol
@@ -16,7 +16,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class RefreshTokens(Protocol):
-    """Keeps sessions and their refresh tokens."""
+    """Stores sessions and their refresh tokens."""
 
     async def save(self, user_id: str, device: str) -> Grant: ...
     async def look_up(self, token: str) -> Grant | None: ...
@@ -27,7 +27,7 @@ class RefreshTokens(Protocol):
 
 
 class Sessions:
-    """What ends is revoked first, then announced, then deleted: what a failure leaves undone, the same call does again.
+    """Ends sessions in three steps: revoke, notify the nodes, delete. After a failure, the same call repeats all steps.
 
     Raises Unavailable while Redis is away.
     """
@@ -44,8 +44,8 @@ class Sessions:
     async def rotate(self, token: str) -> Grant:
         """Exchange a refresh token for the next one.
 
-        Raises AuthRequired. A second use of a token ends the session, and so does the use of one whose session could
-        only be revoked, as Redis was away.
+        Raises AuthRequired. Reuse of a token ends its session. A session that was revoked but not deleted, because
+        Redis failed in between, is deleted now.
         """
         try:
             grant = await self._refresh_tokens.rotate(token)
@@ -59,7 +59,7 @@ class Sessions:
         raise AuthRequired("Token has been revoked", Code.TOKEN_REVOKED)
 
     async def holder(self, token: str) -> Grant | None:
-        """Whose current refresh token this is."""
+        """Return the session whose current refresh token this is; None for any other token."""
         return await self._refresh_tokens.look_up(token)
 
     async def list(self, user_id: str) -> list[SessionRecord]:
@@ -67,7 +67,7 @@ class Sessions:
         return await self._refresh_tokens.sessions(user_id)
 
     async def end(self, user_id: str, session_id: str) -> bool:
-        """End one session of a user; False if there was none (its access tokens are revoked all the same)."""
+        """End one session of a user; return whether there was one. Its access tokens are revoked in any case."""
         if not _SESSION_ID.fullmatch(session_id):
             return False
         await self._revocations.revoke_sessions(user_id, [session_id])
@@ -79,9 +79,9 @@ class Sessions:
         before = await self._revocations.revoke_user(user_id, keep)
         await self._notices.notify(Revoked(user_id, before=before, keep_session_id=keep))
         ended = await self._refresh_tokens.delete_all(user_id, keep)
-        # A refresh that was under way may have signed a token after the moment above; its session tells.
+        # A concurrent refresh may have signed a token after `before`: revoking its session covers that token.
         await self._revocations.revoke_sessions(user_id, ended)
 
     async def announce_change(self, user_id: str) -> None:
-        """Have every node read an account again, whose name, role or status has changed. Never raises."""
+        """Notify all nodes that the name, role or status of an account has changed. Never raises."""
         await self._notices.notify(ProfileChanged(user_id))

@@ -1,4 +1,4 @@
-"""The rows of accounts: how they are found, made and shown. Used by the services of accounts and by `dorami check`."""
+"""Finds, creates and shows accounts. Used by the services of accounts and by the command line."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ TAKEN = "There is an account with this e-mail address"
 async def new_user(
     database: Database, passwords: Passwords, ask: Register | CreateUser, password: str, role: Role
 ) -> User:
-    """Return an account that the caller stores within `address_taken`. Raises Conflict if the address has one."""
+    """Return an account that the caller stores within `address_taken`. Raises Conflict if the address is taken."""
     if await find_by_email(database, ask.email) is not None:
         raise Conflict(TAKEN)
     password_hash = await passwords.hash(password)
@@ -29,7 +29,7 @@ async def new_user(
 
 @asynccontextmanager
 async def address_taken() -> AsyncIterator[None]:
-    """Raise Conflict if the account that is stored in the block has the address of one that was stored in between."""
+    """Raise Conflict if another account with this address was stored before the block stores its account."""
     try:
         yield
     except IntegrityError:
@@ -37,7 +37,7 @@ async def address_taken() -> AsyncIterator[None]:
 
 
 async def find(database: Database, user_id: str) -> User | None:
-    """Return a user by id; None, too, for what is no id of a user."""
+    """Return a user by id; None for an unknown or malformed id."""
     try:
         key = UUID(user_id)
     except ValueError:
@@ -47,7 +47,7 @@ async def find(database: Database, user_id: str) -> User | None:
 
 
 async def find_by_email(database: Database, email: str) -> User | None:
-    """Return the account of an e-mail address, however it is spelled."""
+    """Return the account of an e-mail address in any spelling; None if there is none."""
     forms = spellings(email)
     async with database.guard("accounts.find"):
         found = {user.email: user for user in await User.filter(email__in=forms)}
