@@ -1,1 +1,1 @@
-"""Facts, numbers of what happened, on their way to the analytics database and out of it."""
+"""Facts for the analytics database: stored, relayed, counted, and read for reports."""

@@ -1,7 +1,7 @@
-"""Counts again what the main database has, for numbers from before there were facts, or lost ones. Run by a command.
+"""Counts the main database again, for times before there were facts, or whose facts were lost. Run by a command.
 
-Only minutes whose facts are all counted are looked at, and no number of sales becomes smaller: main may have deleted
-orders that were counted. So it can be run at any time, again and again.
+It only counts minutes whose facts have all been relayed, and reduces no number of sales: the main database may have
+deleted orders that were counted. It can be run at any time and repeatedly.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ import asyncpg
 from gateway.keys import CHAT_COUNT_LOCK
 from gateway.postgres.database import mapped
 from gateway.postgres.databases import ANALYTICS, MAIN, DatabaseSpec
-from gateway.services.analytics.chat_counter import LOCK_PATIENTLY, PREFIX, count
+from gateway.services.analytics.chat_counter import PREFIX, WAIT_FOR_LOCK, count
 from gateway.services.analytics.facts import Facts
 from gateway.settings import Settings
 
@@ -21,7 +21,7 @@ CONNECT: Final = 5.0  # s for a connection
 STATEMENT: Final = 600.0  # s for one statement: a stream may have had millions of messages
 ENTRIES: Final = 5000  # of the audit log in one statement
 
-# No transaction that is still open tells of a minute that ended so long ago. Facts that wait are counted by the relay.
+# No open transaction can add facts about a minute that ended this long ago. The relay counts the facts of the outbox.
 HORIZON = """
     SELECT date_trunc('minute', least(now() - interval '5 minutes', (
         SELECT min((f.fact->>2)::timestamptz)
@@ -36,7 +36,7 @@ SALES = """
             CASE h.status WHEN 'EXPIRED' THEN o.expires_at ELSE h.at END AS at
         FROM order_items i JOIN orders o ON o.id = i.order_id CROSS JOIN LATERAL (VALUES
             ('PLACED', o.created_at), ('PAID', o.paid_at), ('CANCELLED', o.cancelled_at),
-            -- Found by a sweep, which may be late: a day later all are.
+            -- Orders are expired by a sweep, which may be late: a day later all are.
             ('EXPIRED', CASE WHEN o.status = 'EXPIRED' THEN o.expires_at + interval '1 day' END)
         ) h (status, at)
         WHERE i.stream_key = $1 AND h.at < $2
@@ -72,7 +72,7 @@ KEEP_MODERATION = """
 
 
 class Progress(NamedTuple):
-    """How far one part is: `done` of `total` units. `counted` is how many of `result` came of it."""
+    """The progress of one part: `done` of `total` units, which resulted in `counted` of `result`."""
 
     part: str
     unit: str
@@ -83,7 +83,7 @@ class Progress(NamedTuple):
 
 
 async def backfill(settings: Settings) -> AsyncIterator[Progress]:
-    """Count everything again, one part after the other, and tell how far it is.
+    """Count everything again, one part after the other, and yield the progress.
 
     Raises SettingsError and Unavailable.
     """
@@ -99,7 +99,7 @@ async def _sales(main: Any, analytics: Any) -> AsyncIterator[Progress]:
     counted = 0
     yield Progress("sales", "streams", "minutes of sales", 0, len(streams))
     for done, key in enumerate(streams, 1):
-        async with main.transaction(isolation="repeatable_read", readonly=True):  # of one moment
+        async with main.transaction(isolation="repeatable_read", readonly=True):  # one snapshot
             sales = await main.fetch(SALES, key, await main.fetchval(HORIZON))
         await analytics.execute(KEEP_SALES, key, *([row[name] for row in sales] for name in names))
         counted += len(sales)
@@ -110,12 +110,12 @@ async def _messages(main: Any, analytics: Any) -> AsyncIterator[Progress]:
     total = await main.fetchval(PLACES, PREFIX)
     yield Progress("messages", "places", "places of chat rooms", 0, total)
     async with analytics.transaction():
-        await analytics.fetch(LOCK_PATIENTLY, CHAT_COUNT_LOCK)  # a worker would store its cursors afterwards
+        await analytics.fetch(WAIT_FOR_LOCK, CHAT_COUNT_LOCK)  # or a worker that counts would store its cursors
         await analytics.execute(RESTART)
     left = 1
     while left:
         async with analytics.transaction():
-            left = await count(main.fetch, analytics.fetch, lock=LOCK_PATIENTLY)
+            left = await count(main.fetch, analytics.fetch, lock=WAIT_FOR_LOCK)
         done = max(0, total - left)  # messages are stored during the count
         yield Progress("messages", "places", "places of chat rooms", done, total, done)
 

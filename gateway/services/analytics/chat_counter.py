@@ -1,8 +1,8 @@
 """Counts chat messages per minute in the analytics database, from the main one's table. Run by workers and a command.
 
-Chat does nothing for it. Places in a room follow the commits, so all messages up to the committed place of a room are
-visible. A cursor for each stream is the last counted place; it moves in the transaction that counts. A stream without
-a cursor, or whose room has another epoch, is counted from its first message on.
+It adds no work to storing messages. Places in a room follow the commits, so all messages up to the committed place of
+a room are visible. The cursor of a stream is the last counted place; it moves in the transaction that counts. A stream
+without a cursor, or whose room has another epoch, is counted from its first message on.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,15 +15,15 @@ from gateway.postgres.databases import ANALYTICS
 
 Query = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]  # a statement and its values, to rows
 
-PAUSE: Final = 10.0  # s until the next look; a graph has a point for each minute
-STEP: Final = 20_000  # places that one step looks at, over all streams
+PAUSE: Final = 10.0  # s between two counts; a graph has a point for each minute
+STEP: Final = 20_000  # places that one step reads, over all streams
 
 PREFIX: Final = room_log_name(chat_room(""))
 LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
-LOCK_PATIENTLY: Final = "SELECT true AS locked FROM pg_advisory_xact_lock($1)"
+WAIT_FOR_LOCK: Final = "SELECT true AS locked FROM pg_advisory_xact_lock($1)"
 CURSORS: Final = "SELECT stream_key, epoch, seq FROM chat_cursors"
 ROOMS: Final = "SELECT stream_key, epoch, seq FROM rooms WHERE starts_with(name, $1) ORDER BY stream_key"
-# Shown and deleted messages apart: each kind has an index with the places.
+# Shown and deleted messages are read separately: each kind has an index with the places.
 COUNTS: Final = """
     SELECT c.stream_key, m.minute, m.messages, m.guest_messages
     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) c (stream_key, after, until) CROSS JOIN LATERAL (
@@ -51,7 +51,7 @@ FIRST: Final = """
         ) either ORDER BY seq LIMIT 1
     ) m
 """
-# From the first minute of which the main database has messages; earlier minutes are kept.
+# Deletes the minutes from the first one of which the main database has messages; earlier minutes are kept.
 FORGET: Final = """
     DELETE FROM chat_minutes c USING unnest($1::text[], $2::timestamptz[]) f (stream_key, minute)
     WHERE c.stream_key = f.stream_key AND c.minute >= f.minute
@@ -89,7 +89,7 @@ class ChatCounter:
 async def count(main: Query, analytics: Query, *, lock: str = LOCK) -> int:
     """Count at most STEP places, in a transaction of the analytics database; return how many are left.
 
-    0 with LOCK while another one counts; LOCK_PATIENTLY waits for it.
+    With LOCK, return 0 while another counter counts. With WAIT_FOR_LOCK, wait for it.
     """
     if not (await analytics(lock, CHAT_COUNT_LOCK))[0]["locked"]:
         return 0
@@ -112,7 +112,7 @@ async def count(main: Query, analytics: Query, *, lock: str = LOCK) -> int:
 
 
 class _Step(NamedTuple):
-    """Places of one stream to count; `restart`: they begin at the first."""
+    """Places of one stream to count; `restart`: the stream is counted from its first place again."""
 
     key: str
     epoch: UUID
@@ -130,7 +130,7 @@ def _steps(cursors: Places, rooms: Places) -> tuple[list[_Step], int]:
     capacity, left = STEP, 0
     for key, (epoch, head) in rooms.items():
         counted_epoch, after = cursors.get(key, (None, 0))
-        restart = counted_epoch != epoch or after > head  # another log, or one that went back in a restored database
+        restart = counted_epoch != epoch or after > head  # a new log, or one of a restored database
         after = 0 if restart else after
         until = min(head, after + capacity)
         if until > after:

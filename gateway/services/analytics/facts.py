@@ -1,6 +1,6 @@
-"""Stores facts for the analytics database in the outbox, in the transactions that they are about. Used by services.
+"""Stores facts for the analytics database in the outbox, in the transaction of the change. Used by services.
 
-The facts of a batch are one row. There are none where no analytics database is set.
+The facts of a batch are one row. Without an analytics database no facts are stored.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from gateway.settings import Settings
 from models.analytics.sale import WHOLE_STREAM
 from models.main.order import OrderItem
 
-# The kinds of facts, and what a row of each has.
+# The kinds of facts, and the columns of each.
 SALES: Final = "sales"  # stream key, product id, minute, status, orders, units, amount
 VIEWERS: Final = "viewers"  # stream key, moment, viewers
 MODERATION: Final = "moderation"  # entry id, moment, action, stream key, key of the actor, key of the subject
@@ -27,7 +27,7 @@ ADD = "INSERT INTO outbox (kind, payload) VALUES ($1, $2::text::jsonb)"
 
 
 class Facts:
-    """What happened, in numbers and without names. `settings`: None where there are no facts."""
+    """Makes and stores facts, which have numbers and no names. Without `settings` it makes none."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.enabled = settings is not None and ANALYTICS.configured(settings)
@@ -37,7 +37,7 @@ class Facts:
     def sales(self, status: Status, orders: Iterable[tuple[datetime, Sequence[OrderItem]]]) -> str | None:
         """Return the facts about orders that changed to one status, each with its moment; None without any.
 
-        The statement that changes the orders stores them, or else `add_sales`.
+        For a caller that stores them in its own statement; others call `add_sales`.
         """
         if not self.enabled:
             return None
@@ -58,7 +58,7 @@ class Facts:
             await database.query(ADD, VIEWERS, json.dumps(rows))
 
     def key(self, person: str | None) -> str | None:
-        """Return the key of a user or guest: equal for one person, and no id. None for nobody, and without facts."""
+        """Return a keyed hash of the id of a user or guest. None for None, and if facts are off."""
         if person is None or not self.enabled:
             return None
         return hmac.new(self._key, person.encode(), hashlib.sha256).hexdigest()[:32]
@@ -70,14 +70,14 @@ NO_FACTS: Final = Facts()
 def sales_rows(status: Status, orders: Iterable[tuple[datetime, Sequence[OrderItem]]]) -> list[list[Any]]:
     """Return rows of `SALES`: one for each product, minute and stream, and one for the stream as a whole.
 
-    An order counts once for each product and once for each stream that it has something of.
+    An order counts once for each of its products and once for each stream of these.
     """
     rows: dict[tuple[str, int, str], list[Any]] = {}
     for moment, items in orders:
         minute = moment.replace(second=0, microsecond=0).isoformat()
         streams: set[str] = set()
         for item in items:
-            product = item.product_id or WHOLE_STREAM  # one that was deleted counts for its stream alone
+            product = item.product_id or WHOLE_STREAM  # a deleted product only counts for its stream
             for number in {product, WHOLE_STREAM}:
                 row = rows.setdefault(
                     (item.stream_id, number, minute), [item.stream_id, number, minute, status, 0, 0, 0]

@@ -1,8 +1,8 @@
-"""Carries facts from the outbox of the main database to the analytics database. Run by workers, any number of them.
+"""Moves facts from the outbox of the main database to the analytics database. Run by any number of workers.
 
-Two databases cannot commit together, so an event may be taken again: after a crash between the two commits, or when the
-answer of the first was lost. The analytics database therefore notes the id of each event with its numbers, and counts
-only those that are not noted yet.
+Two databases have no common commit, so an event may be moved twice: after a crash between the two commits, or if the
+answer to the first one was lost. The analytics database therefore stores the id of each event with its numbers, and
+ignores an event whose id it has.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from gateway.postgres.databases import ANALYTICS
 log = structlog.get_logger()
 
 BATCH = 200  # events in one transaction
-PAUSE = 1.0  # s until the next look at an outbox that had fewer
-AFTER_ERROR = 5.0  # s until the next look after something unexpected
+PAUSE = 1.0  # s until the next batch after a smaller one
+AFTER_ERROR = 5.0  # s until the next batch after an unexpected error
 
-# Ids do not follow commits: a smaller one may become visible later. What another worker has locked is that one's.
+# Ids do not follow commits: a smaller id may become visible later. Rows that another worker has locked are skipped.
 TAKE = """
     SELECT id, event_id, kind, payload::text AS payload FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 DONE = "DELETE FROM outbox WHERE id = ANY ($1)"
 
-# Rows are written in the order of their keys, so that two relays never wait for each other in a circle.
+# Rows are written in the order of their keys, so that two relays cannot deadlock.
 APPLY = """
     WITH fresh AS (
         INSERT INTO applied_events (event_id, applied_at)
@@ -62,7 +62,7 @@ APPLY = """
 
 
 class Relay:
-    """Moves facts as long as both databases answer. While one is away it waits; nothing is lost."""
+    """Moves facts while both databases answer. While one is away, the facts stay in the outbox."""
 
     def __init__(self, databases: Databases, metrics: Metrics) -> None:
         self._databases = databases
@@ -74,7 +74,7 @@ class Relay:
         self._task = asyncio.create_task(self._run(), name="relay")
 
     async def close(self) -> None:
-        """Stop, even in the middle of a batch, which will be taken again."""
+        """Stop, even within a batch, which is then repeated."""
         await cancel(self._task)
 
     async def _run(self) -> None:
@@ -84,7 +84,7 @@ class Relay:
                 if await self.move() == BATCH:
                     continue
             except Unavailable:
-                log.debug("facts wait")  # that a database is away was logged by its client
+                log.debug("facts wait")  # the client of the database has logged the outage
             except Exception:
                 log.exception("facts could not be moved")
                 pause = AFTER_ERROR
@@ -93,10 +93,10 @@ class Relay:
     async def move(self) -> int:
         """Move one batch; return its number of events. Raises Unavailable.
 
-        Of a batch that the analytics database refuses each event is tried by itself. One that is refused then, too, is
-        dropped, for it would be refused for ever, and all that come after it would wait.
+        If the analytics database refuses a batch, each of its events is tried alone. An event that is refused again is
+        dropped, because it would block all later events for ever.
         """
-        await self._databases.client(ANALYTICS.name)  # or the transaction would wait for one that is away
+        await self._databases.client(ANALYTICS.name)  # fail before the transaction if it is away
         main = self._databases.main
         async with main.guard("outbox.relay"), main.transaction():
             rows = await main.query(TAKE, BATCH)

@@ -22,7 +22,7 @@ from gateway.security.principal import Principal, Role
 from models.main.stream import Stream
 
 POINTS: Final = 1500  # of one report: a day in minutes
-TOP: Final = 50  # products of a stream, or streams, those with the largest sales
+TOP: Final = 50  # products of a stream, or streams: those with the largest sales
 MONTH: Final = timedelta(days=30)
 LENGTHS: Final[dict[Bucket, timedelta]] = {
     "minute": timedelta(minutes=1),
@@ -54,7 +54,7 @@ STREAM = f"""
         FROM sales_minutes WHERE stream_key = $1 AND product_id = 0 AND minute >= $2 AND minute < $3 GROUP BY 1
     )
     SELECT * FROM watched FULL JOIN said USING (at) FULL JOIN sold USING (at) ORDER BY at
-"""  # noqa: S608  no value of anybody's
+"""  # noqa: S608  no values of clients
 
 PRODUCTS = f"""
     SELECT product_id, {SALES} FROM sales_minutes
@@ -76,7 +76,7 @@ BY_STREAM = f"""
 
 
 class Reports:
-    """For administrators about everything, for hosts about their own streams. All methods raise Unavailable."""
+    """Reports on all streams for administrators, and on their own streams for hosts. Raises Unavailable."""
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
@@ -130,7 +130,7 @@ class Reports:
 
 
 def _period(ask: AnalyticsQuery, begin: datetime, end: datetime) -> tuple[datetime, datetime, Bucket]:
-    """Return from when, to when and by what to count. Raises InvalidPayload for more points than an answer has."""
+    """Return the begin, the end and the bucket of a report. Raises InvalidPayload for more than POINTS points."""
     begin, end = (ask.from_ or begin).replace(second=0, microsecond=0), ask.to or end  # minutes are counted whole
     if begin >= end:
         raise InvalidPayload("`to` must be later than `from`")

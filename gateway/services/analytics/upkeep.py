@@ -1,4 +1,4 @@
-"""Deletes old numbers from the analytics database and measures how far it is behind. Run by workers and nodes."""
+"""Deletes old numbers from the analytics database, and measures the delay of the relay. Run by workers and nodes."""
 
 from datetime import timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from gateway.services.retention.kinds import OUTBOX_KEPT
 
 BATCH: Final = 2000  # rows in one statement
 
-# Facts that may still be in the outbox must be known as counted: they are kept longer than those wait.
+# The ids of counted events are kept longer than events can stay in the outbox.
 KNOWN: Final = OUTBOX_KEPT + timedelta(days=1)
 
 OLD: Final = {
@@ -28,7 +28,7 @@ AGE: Final = """
 
 
 class AnalyticsRetention:
-    """Deletes numbers that have been kept for long enough."""
+    """Deletes numbers that are older than `kept`."""
 
     def __init__(self, databases: Databases, kept: timedelta) -> None:
         self._databases = databases
@@ -44,7 +44,7 @@ class AnalyticsRetention:
                 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
                     SELECT ctid FROM {table} WHERE {moment} < now() - $1::interval ORDER BY {moment} LIMIT $2
                 )) RETURNING 1
-            """  # noqa: S608  no value of anybody's
+            """  # noqa: S608  no values of clients
             count = BATCH
             while count == BATCH:
                 async with analytics.guard("analytics.retention"):
@@ -54,7 +54,7 @@ class AnalyticsRetention:
 
 
 class OutboxAge:
-    """Measures how long the oldest facts have waited."""
+    """Measures the age of the oldest facts in the outbox."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database

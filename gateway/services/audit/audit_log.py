@@ -20,7 +20,7 @@ from gateway.services.people.names import names_of
 from gateway.services.rooms.hosting import scope_of
 from models.main.moderation import ModerationAction, ModerationEntry
 
-# The facts have the keys of the people and no text; without the actor's there are none.
+# The facts have keys of people instead of ids, and no texts. Without the actor's key ($8) facts are off.
 RECORD = """
     WITH entry AS (
         INSERT INTO moderation_log (action, stream_key, actor_id, subject_id, message_id, reason, details, created_at)
@@ -36,7 +36,7 @@ RECORD = """
 """
 
 BATCH = 500  # entries read at once for an export
-SKEW = timedelta(minutes=1)  # more than an entry is stored after one with a higher number
+SKEW = timedelta(minutes=1)  # more than an entry can be older than one with a lower id
 
 Number = Annotated[int, Field(ge=1, lt=2**63)]  # an entry's id, as the database has it
 
@@ -95,7 +95,7 @@ class AuditLog:
         return LogPage(items=items, next_cursor=cursors.encode((int(items[-1].id),)) if more else None)
 
     async def export(self, principal: Principal, ask: LogQuery) -> AsyncIterator[LogEntry]:
-        """Return all entries from the cursor on; `limit` has no meaning here. Raises as `page`, before the first."""
+        """Return all entries from the cursor on; `limit` is ignored. Raises as `page`, before the first entry."""
         return self._all(await self._scope(principal, ask), ask, _before(ask))
 
     async def _all(self, host: UUID | None, ask: LogQuery, before: int | None) -> AsyncIterator[LogEntry]:
@@ -123,7 +123,7 @@ class AuditLog:
         }
         found = ModerationEntry.filter(**{name: value for name, value in given.items() if value is not None})
         async with self._database.guard("audit_log.read"):
-            # Entries are numbered as time goes by: no walk through all that are later or earlier than asked for.
+            # Ids follow the time: bounds of ids spare a scan of all entries that are too new or too old.
             if ask.to is not None:
                 later = ModerationEntry.filter(created_at__gte=ask.to + SKEW).order_by("created_at")
                 if bound := await later.first().values_list("id", flat=True):
@@ -139,7 +139,7 @@ class AuditLog:
 
 
 def _plain(value: object) -> object:
-    """Return an amount or a time as it is on the wire."""
+    """Return the wire format of an amount or a time."""
     return iso(value) if isinstance(value, datetime) else float(value) if isinstance(value, Decimal) else str(value)
 
 
