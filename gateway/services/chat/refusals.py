@@ -1,4 +1,4 @@
-"""The errors for people who may not join a room or not send messages there. Used by chat and moderation."""
+"""The errors of a join or a message that is refused. Used by chat and moderation."""
 
 from datetime import datetime
 from math import ceil
@@ -14,7 +14,7 @@ GUESTS = "Guests may not write in this room"
 def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = None) -> GatewayError:
     """Return the error for BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, or FORBIDDEN for a guest.
 
-    `until` is the end of a ban or a mute, None for never; `wait_ms` the time until slow mode allows the next message.
+    `until`: the end of a ban or a mute, None for never. `wait_ms`: the time until slow mode allows the next message.
     """
     if code in (Code.BANNED, Code.MUTED):
         ends_at, text = end_of(until), CATALOGUE[code].message

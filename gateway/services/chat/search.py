@@ -1,4 +1,4 @@
-"""The messages of a stream as moderators and hosts read them: filtered, searched, exported. Called by the HTTP edge."""
+"""Reads the messages of a stream for staff: filtered, searched, exported. Called by the HTTP edge."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from gateway.security.principal import Principal
 from gateway.services.rooms.hosting import require_staff
 from gateway.services.rooms.places import NO_END, places_between
 
-BATCH = 500  # messages read at once for an export: what it holds in memory
+BATCH = 500  # messages that an export reads at once and holds in memory
 
 Place = Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -31,8 +31,8 @@ SHOWN = """
 
 LISTED = SHOWN.format(found="messages") + f" WHERE {FILTERED} ORDER BY m.seq DESC LIMIT $8"
 
-# Those with all terms that were asked for, compared one after the other, from the newest on, until the page is full.
-# `OFFSET 0` keeps PostgreSQL from comparing first, and `MATERIALIZED` from asking the index for a common word.
+# Finds messages with all terms of the search and compares their texts, newest first, until the page is full. `OFFSET 0`
+# keeps PostgreSQL from comparing texts first, and `MATERIALIZED` from looking up a common word in the index.
 _FOUND = """
     found AS (
         SELECT m.* FROM (
@@ -51,21 +51,21 @@ NEWEST_SEARCHED = f"""
         SELECT min(seq) AS last, count(*) = $10 AS more FROM newest
     )
     SELECT m.*, last, more FROM walked LEFT JOIN ({SHOWN.format(found="found")}) m ON true ORDER BY m.seq DESC
-"""  # noqa: S608  parts of our own
+"""  # noqa: S608  no values of clients
 
-# A search looks through the newest messages first, then it asks the index for those of the places before, then for all
-# others: a common word fills a page at once, and one that is not among so many has few hits in all.
+# A search scans the newest messages first, then looks up the NEAR places before them in the index, then all others: a
+# common word fills a page in the first step, and a word that is not found there has few hits in total.
 NEWEST = 1000  # messages: 10 ms
 NEAR = 50_000  # places
 
 
 class MessageSearch:
-    """Newest first: for administrators and moderators, and for hosts of their own streams.
+    """Lists messages, newest first, for administrators, moderators and the host of the stream.
 
     Raises Forbidden for everybody else, NotFound for an unknown stream, and Unavailable.
 
-    A search finds messages with all the words and runs of letters that were asked for: a word in a script with spaces
-    also as the beginning of one, letters of Hangul, Han, Kana or Thai wherever they stand.
+    A search finds the messages that contain all words of the search. A word in a script with spaces also matches the
+    beginning of a longer word; letters of Hangul, Han, Kana or Thai match at any place.
     """
 
     def __init__(self, database: Database) -> None:
@@ -80,7 +80,7 @@ class MessageSearch:
         return StoredMessagePage(items=items, next_cursor=cursors.encode((items[-1].seq,)) if more else None)
 
     async def export(self, principal: Principal, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
-        """All from the cursor on. Returns when it is known that the stream exists; `limit` is of no meaning here."""
+        """Return all messages from the cursor on; `limit` is ignored. Raises as `page`, before the first message."""
         async with self._database.guard("messages.require"):
             await require_staff(self._database, principal, live_id)
         return self._all(live_id, ask, _place(ask))

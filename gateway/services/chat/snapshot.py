@@ -1,7 +1,7 @@
-"""Snapshots: the newest messages and the pins of a room, as joiners see them. Used by chat.py.
+"""Snapshots: the newest messages and the pins of a room, for the acks of joins. Used by chat.py.
 
-A snapshot is read once for all who join, and kept in memory while the room's log is at the place where it was read:
-each change is an event of that log.
+A snapshot is read once for concurrent joins. It stays in memory until the room's log moves on, because each change of
+a snapshot is an event of that log.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from gateway.realtime.logged import Head
 from gateway.services.chat.messages import Messages
 from gateway.services.rooms.log import RoomLog
 
-ROOMS = 100  # snapshots that are kept, the most recently used: some 100 KB each
-TOGETHER = 2000  # joiners in one reading
-WAITING = 20_000  # joiners without an answer; more would wait for too long
+ROOMS = 100  # snapshots in memory, the most recently used: some 100 KB each
+BATCH = 2000  # joins in one reading
+WAITING = 20_000  # joins without an answer; further ones are refused with Unavailable
 
 
 class Snapshot(NamedTuple):
-    """A room, and the place of its log."""
+    """The state of a room at a place of its log."""
 
     cursor: Cursor
     history: list[HistoryMessage]
@@ -41,7 +41,7 @@ class Pins(Protocol):
 
 
 class Snapshots:
-    """A joiner who arrives while a room is being read waits for the next reading, so that no event is missed."""
+    """Reads and caches snapshots. A join during a reading waits for the next one, so that no event is missed."""
 
     def __init__(self, database: Database, log: RoomLog, messages: Messages, pins: Pins, metrics: Metrics) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class Snapshots:
         self._metrics = metrics
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
         self._reads: Batcher[str, Snapshot] = Batcher(
-            "snapshots", self._read_rooms, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+            "snapshots", self._read_rooms, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def read(self, live_id: str) -> Snapshot:

@@ -1,7 +1,7 @@
 """Standings: what people may do in a chat room now, as the database function `chat_standing` decides.
 
-Read for joins by the chat service, for moderators by the permissions, and for all sockets of a room by the delivery of
-`chat:you`. The function `store_messages` calls `chat_standing` for senders.
+The chat service reads them for joins, the permissions for moderators, and the delivery of `chat:you` for all sockets of
+a room. The function `store_messages` calls `chat_standing` for senders.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from gateway.security.powers import listed, powers
 from gateway.security.principal import MODERATORS, Principal
 from gateway.services.chat.refusals import refusal
 
-TOGETHER = 200  # standings in one query
-WAITING = 10_000  # without an answer; more would wait for too long
+BATCH = 200  # standings in one query
+WAITING = 10_000  # requests without an answer; further ones are refused with Unavailable
 
 STANDING = "SELECT * FROM chat_standing($1, $2, $3, statement_timestamp())"
 
-# The arrays are behind a SELECT, so that PostgreSQL does not see how long they are: for short ones it would make a plan
-# each time, which takes longer than all the rest.
+# A SELECT hides the length of the arrays from PostgreSQL. For short arrays it would plan each query, which takes longer
+# than running it.
 STANDINGS = """
     SELECT g.ordinal, s.* FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
         WITH ORDINALITY AS g (room, sender, role, ordinal)
@@ -34,8 +34,8 @@ STANDINGS = """
 class Standing(NamedTuple):
     """What a person may do in a room.
 
-    `refused` is why they may not send: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN, SLOW_MODE, or None if they may.
-    `ends_at` is the end of a ban or a mute, None for never.
+    `refused`: why they may not send: BANNED, MUTED, FORBIDDEN (a guest), ROOM_FROZEN or SLOW_MODE; None if they may.
+    `ends_at`: the end of a ban or a mute, None for never.
     """
 
     settings: RoomSettings
@@ -50,7 +50,7 @@ class Standing(NamedTuple):
 
     @property
     def can_send(self) -> bool:
-        """Whether they may send messages, in slow mode after a pause."""
+        """Whether they may send messages, also if slow mode makes them wait."""
         return self.refused in (None, Code.SLOW_MODE)
 
     def rights(self, principal: Principal) -> Rights:
@@ -63,7 +63,7 @@ class Standing(NamedTuple):
         )
 
     def require(self, *codes: Code) -> None:
-        """Raise the refusal if it is one of these."""
+        """Raise the refusal if its code is one of these."""
         if self.refused in codes:
             raise refusal(self.refused, until=self.ends_at)
 
@@ -79,21 +79,21 @@ async def read(database: Database, principal: Principal, live_id: str) -> Standi
 
 
 class Standings:
-    """Reads the standings of many people in one query: those who join at the same time share it."""
+    """Reads the standings of concurrent requests in one query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asks: Batcher[tuple[str, Principal], Standing] = Batcher(
-            "standings", self._of, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        self._reads: Batcher[tuple[str, Principal], Standing] = Batcher(
+            "standings", self._read_all, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def read(self, principal: Principal, live_id: str) -> Standing:
         """Return the standing of a person in a stream's room, read after this call. Raises NotFound, Unavailable."""
-        return await self._asks.call((live_id, principal))
+        return await self._reads.call((live_id, principal))
 
     async def rights(self, asks: Sequence[tuple[str, Principal]]) -> list[Rights | None]:
         """Return the rights of each person in the room of a stream; None for an unknown room. Raises Unavailable."""
-        found = await self._of(asks)
+        found = await self._read_all(asks)
         return [
             None if isinstance(standing, NotFound) else standing.rights(principal)
             for standing, (_, principal) in zip(found, asks, strict=True)
@@ -101,9 +101,9 @@ class Standings:
 
     async def close(self) -> None:
         """Refuse further reads of single standings."""
-        await self._asks.close()
+        await self._reads.close()
 
-    async def _of(self, asks: Sequence[tuple[str, Principal]]) -> list[Standing | NotFound]:
+    async def _read_all(self, asks: Sequence[tuple[str, Principal]]) -> list[Standing | NotFound]:
         rooms = [live_id for live_id, _ in asks]
         people = [principal for _, principal in asks]
         async with self._database.guard("chat.standings"):

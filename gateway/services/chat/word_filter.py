@@ -1,4 +1,4 @@
-"""Looks for listed words in texts, compiled once for many texts. Made by the word lists; no I/O here."""
+"""Finds listed words in texts. Created by the word lists; no I/O."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from ahocorasick_rs import AhoCorasick
 from gateway.protocol.text import FOLDED, NOT_SEEN, SYLLABLE_MARK, caseless, fold, latin_lookalikes
 from models.main.moderation import WordAction
 
-MASK = "*"  # stands for each character of a masked word
+MASK = "*"  # replaces each character of a masked word
 
 # A letter or digit of a script that puts spaces between words.
 _SPACED = regex.compile(
@@ -20,10 +20,10 @@ _SPACED = regex.compile(
     regex.V1,
 )
 _HANGUL = regex.compile(r"\p{Hangul}")
-# Letters that marks make others of: kana, and consonants with their vowels. `_WHOLE` is what they make.
+# Letters that form other letters with marks: kana, and consonants with vowels. `_WHOLE` matches the results.
 _MARKED = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{InSC=Consonant}\p{InSC=Vowel_Independent}]")
 _WHOLE = regex.compile(rf"[\p{{Hiragana}}\p{{Katakana}}]|{SYLLABLE_MARK}", regex.V1)
-# What is drawn as part of the character before it or not at all: medial and final jamo, the half-width voicing marks.
+# Characters that are part of the character before them, or invisible: medial and final jamo, half-width voicing marks.
 _CONTINUATION = regex.compile(rf"[[{NOT_SEEN}]\p{{M}}\p{{HST=V}}\p{{HST=T}}\uff9e\uff9f]+", regex.V1)
 _UNIT = regex.compile(rf"(?s:.){_CONTINUATION.pattern[:-1]}*", regex.V1)
 
@@ -35,7 +35,7 @@ def _lookalikes() -> dict[int, str]:
     not `i` to people who write Turkish.
     """
     found = {code: alike for code, alike in latin_lookalikes(r"[[\p{Lu}\p{Ll}]--[ı]]").items() if alike.isalpha()}
-    # A capital may look like `l`, and its small letter tells that it is an `i`.
+    # A capital may look like `l`; its small letter shows that it is an `i`.
     small = {code: found.get(ord(chr(code).lower()[0]), alike) for code, alike in found.items()}
     return {code: alike for code, alike in small.items() if len(alike) == 1 and not FOLDED[chr(code)].isascii()}
 
@@ -46,7 +46,7 @@ _LOOKALIKES = frozenset(map(chr, _LOOKS_LATIN))
 
 class _Word(NamedTuple):
     listed: str
-    exact: str | None  # with diacritics; None where the folded letters decide
+    exact: str | None  # with diacritics; None if only the folded letters count
     action: WordAction
 
 
@@ -57,13 +57,13 @@ class _Match(NamedTuple):
 
 
 class WordFilter:
-    """The words that hold in one room: its own, and those of `general`, where its own say nothing else.
+    """The listed words of one room: its own words, and those of `general` that it does not list itself.
 
-    A word is found however it is typed: case, width, composition, separate jamo, with unseen characters or marks
-    within, and with letters of other scripts that look like Latin ones. It begins where a character of the text begins
-    and ends where one ends, so "자지" is not found in "자질". One that begins or ends with a letter of a script with
-    spaces is found only where a word begins or ends. Diacritics count where the listed word has them. Of words that
-    contain each other the longest decides, so an allowed one keeps what is in it from being masked or blocked.
+    A word is found in each spelling: case, width, composition, separate jamo, invisible characters or marks within it,
+    and letters of other scripts that look like Latin ones. It must begin and end at the boundaries of characters, so
+    "자지" is not found in "자질". A word that begins or ends with a letter of a script with spaces must begin or end
+    there in the text, too. Diacritics count if the listed word has them. If matches contain each other, the longest
+    one decides: an allowed word protects the words within it.
     """
 
     def __init__(self, words: Mapping[str, WordAction], general: "WordFilter | None" = None) -> None:
@@ -79,7 +79,7 @@ class WordFilter:
         return self._automaton is None and (self._general is None or self._general.empty)
 
     def apply(self, text: str) -> str | None:
-        """Return the text with what is to be masked masked, as long as it was; None if it must not be said."""
+        """Return the text with masked words, in its former length; None if a word is blocked."""
         if self.empty:
             return text
         matches = self._matches(text)
@@ -105,7 +105,7 @@ class WordFilter:
         return [match for hit in hits if (match := form.match(*hit))]
 
     def hits(self, folded: str) -> list[tuple[_Word, int, int]]:
-        """Return where the letters of words are in a folded text: word, begin, end."""
+        """Return the words whose letters are in a folded text, each with its begin and end."""
         found = []
         if self._automaton is not None:
             matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
@@ -116,7 +116,7 @@ class WordFilter:
 
 
 class _Form:
-    """A text with its folded form, to tell which hits are words."""
+    """A text and its folded form; decides which hits are words."""
 
     def __init__(self, text: str, folded: str) -> None:
         self._text = text
@@ -124,7 +124,7 @@ class _Form:
         self._places = list(accumulate(map(len, map(FOLDED.__getitem__, text)), initial=0))
 
     def match(self, word: _Word, start: int, end: int) -> _Match | None:
-        """Return where in the text a word is whose letters are in a part of the folded form; None if it is not one."""
+        """Return the place in the text of a hit in the folded form; None if the hit is not a word."""
         span = self._span(start, end)
         if span is None or not self._is_apart(start, end):
             return None
@@ -135,7 +135,7 @@ class _Form:
         return _Match(*span, word.action)
 
     def _span(self, start: int, end: int) -> tuple[int, int] | None:
-        # None within a character, and within a syllable typed as conjoining jamo. Marks belong to what they follow.
+        # None within a character, or a syllable of conjoining jamo. Marks belong to the character before them.
         first, last = bisect_right(self._places, start) - 1, bisect_left(self._places, end)
         if self._places[first] != start or _CONTINUATION.match(self._text, first):
             return None
@@ -144,7 +144,7 @@ class _Form:
         return (first, last) if self._places[last] == end else None
 
     def _is_apart(self, start: int, end: int) -> bool:
-        # A word of its own, or of a script in which that cannot be said.
+        # Whether the hit is a whole word, or in a script without spaces.
         before, first, last, after = (
             _SPACED.match(self._folded, index, index + 1) for index in (start - 1, start, end - 1, end)
         )
@@ -166,7 +166,7 @@ def said(stored: str, text: str) -> bool:
 def compiled(words: Iterable[tuple[str | None, str, WordAction]]) -> tuple[WordFilter, dict[str, WordFilter]]:
     """Return the filter of rooms without a list of their own, and those of rooms with one.
 
-    Each word comes with its room, or None if it holds in all; what a room says of a word goes before what holds in all.
+    Each word has its room, None for all rooms. The action of a room's own word overrides that of all rooms.
     """
     general: dict[str, WordAction] = {}
     rooms: dict[str, dict[str, WordAction]] = {}
@@ -188,14 +188,14 @@ def _decided(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-@lru_cache(20_000)  # all words that there can be, twice: a list is compiled again when one word has changed
+@lru_cache(20_000)  # twice the most words: a change of one word compiles all words again
 def _forms(word: str) -> tuple[str, str | None]:
     folded, exact = fold(word), "".join(exact for exact, _ in _letters(word))
     return folded, None if exact == folded and not _MARKED.search(exact) else exact
 
 
 def _letters(text: str) -> list[tuple[str, str]]:
-    """Return the letters of a text with all diacritics, and as they are found without those that count less."""
+    """Return each letter of a text in two forms: with all diacritics, and without those that need not match."""
     return [_letter(unit) for unit in _UNIT.findall(text)]
 
 

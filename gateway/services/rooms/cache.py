@@ -1,7 +1,8 @@
-"""Reads that change only with a room's log, kept in this node's memory. Used by storefront and catalog.
+"""Caches values that change only with a room's log, in this node's memory. Used by storefront and catalog.
 
-Nothing has to be dropped: each change of such a value is an event of the room's log, in the same transaction. So a node
-that is killed after its commit leaves nothing behind that is too old, and Redis is not needed.
+No entry has to be dropped: each change of such a value logs an event of the room in the same transaction, and an entry
+is valid only up to a place of the log. So a node that is killed after its commit leaves no outdated entry, and Redis is
+not needed.
 """
 
 import asyncio
@@ -15,25 +16,25 @@ from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
 from gateway.services.rooms.log import RoomLog
 
-MOST = 200  # values that are kept, the most recently used: of streams that sell a few dozen products some 50 KB each
+MOST = 200  # values in memory, the most recently used: some 50 KB each for a stream with a few dozen products
 
 V = TypeVar("V")
 Key = tuple[Room, str]
 
 
 class _AsOf(NamedTuple, Generic[V]):
-    """A value, and a place in the log whose event and all before it are in the value."""
+    """A value that includes the events of the log up to a place."""
 
     place: Place
     value: V
 
-    def good(self, wanted: Place) -> bool:
-        """Whether the value has all events up to a place."""
+    def includes(self, wanted: Place) -> bool:
+        """Return whether the value includes the events up to a place."""
         return self.place.epoch == wanted.epoch and self.place.seq >= wanted.seq
 
 
 class RoomCache(Generic[V]):
-    """Values by room and key. `name` is the cache's name in the metrics."""
+    """Caches values by room and key. `name` is the cache's name in the metrics."""
 
     def __init__(self, metrics: Metrics, name: str, log: RoomLog) -> None:
         self._hits, self._misses = metrics.cache.labels(name, "hit"), metrics.cache.labels(name, "miss")
@@ -50,18 +51,18 @@ class RoomCache(Generic[V]):
         """
         wanted, name = await self._head(room) if place is None else place, (room, key)
         kept = self._kept.get(name)
-        if kept is not None and kept.good(wanted):
+        if kept is not None and kept.includes(wanted):
             self._kept.move_to_end(name)
             self._hits.inc()
             return kept.value
-        for _ in range(2):  # a load that is under way may have begun before this read; the next one has not
+        for _ in range(2):  # a running load may be older than this read; the next one is not
             loaded = await asyncio.shield(self._loading(name, load))
-            if loaded.good(wanted):
+            if loaded.includes(wanted):
                 break
         return loaded.value
 
     async def close(self) -> None:
-        """Wait for what is being loaded."""
+        """Wait for running loads."""
         await asyncio.gather(*self._loads.values(), return_exceptions=True)
 
     def _loading(self, name: Key, load: Callable[[], Awaitable[V]]) -> asyncio.Task[_AsOf[V]]:
@@ -74,7 +75,7 @@ class RoomCache(Generic[V]):
     async def _load(self, name: Key, load: Callable[[], Awaitable[V]]) -> _AsOf[V]:
         self._misses.inc()
         try:
-            head = await self._head(name[0])  # before the value, which so has all of it and maybe more
+            head = await self._head(name[0])  # before the value, which then includes at least these events
             loaded = self._kept[name] = _AsOf(head, await load())
         finally:
             del self._loads[name]

@@ -1,4 +1,4 @@
-"""Who hosts which streams. Used by the services that let hosts read what concerns their own streams."""
+"""Checks whether a user hosts a stream. Used by the services that let hosts read data of their own streams."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,11 +15,11 @@ STREAM = "SELECT FROM streams WHERE key = $1"
 async def scope_of(database: Database, principal: Principal, stream_key: str | None = None) -> UUID | None:
     """Return the host to whose streams a reader is limited; None for administrators and moderators, who read all.
 
-    Call it within `database.guard`. Raises Forbidden for somebody who hosts no stream, or not the one given.
+    Call it within `database.guard`. Raises Forbidden for a user who hosts no stream, or not this one.
     """
     if principal.role in MODERATORS:
         return None
-    # A former HOST reads nothing of their earlier streams.
+    # A user who is no longer HOST reads nothing of their earlier streams.
     host = UUID(principal.user_id) if principal.authenticated and principal.role in STAFF else None
     if host is None or not await database.query(HOSTS, host, stream_key):
         raise Forbidden
@@ -27,7 +27,7 @@ async def scope_of(database: Database, principal: Principal, stream_key: str | N
 
 
 async def require_staff(database: Database, principal: Principal, stream_key: str) -> None:
-    """Check that somebody may read what concerns a stream. Call it within `database.guard`.
+    """Check that a user is staff of a stream. Call it within `database.guard`.
 
     Raises Forbidden, or NotFound for an unknown stream.
     """

@@ -1,4 +1,4 @@
-"""The outbox: events are logged in the transaction of the change they tell of, and published after its commit.
+"""The outbox: events are logged in the transaction of the change that they report, and published after its commit.
 
 Used by the services of commerce, streams and moderation.
 """
@@ -16,7 +16,7 @@ from gateway.services.rooms.log import NewEvent, RoomLog
 
 
 class PlacedEvent(NamedTuple):
-    """An event, and its place in its room's log."""
+    """A logged event with its stamp."""
 
     event: NewEvent
     stamp: Stamp
@@ -26,7 +26,7 @@ Callback = Callable[[Sequence[PlacedEvent]], Awaitable[None]]  # never raises
 
 
 class Outbox:
-    """If a node is killed between `append` and `publish`, the other nodes read the events from the logs."""
+    """Logs and publishes events. If a node is killed between the two, the other nodes read the events from the logs."""
 
     def __init__(self, database: Database, log: RoomLog, fanout: Fanout) -> None:
         self._database = database
@@ -42,8 +42,9 @@ class Outbox:
     async def change(self, call: str, *rooms: Room) -> AsyncIterator[list[NewEvent]]:
         """Open a transaction; events appended to the list are logged in it, and published after the commit.
 
-        `call` is its name in the metrics. On this node, changes of the same room run one after the other, including the
-        publication. An error rolls everything back. Raises NotFound for a room of an unknown stream, and Unavailable.
+        `call` is the name of the change in the metrics. On this node, changes of the same room run one after the other,
+        including the publication. An error rolls everything back. Raises NotFound for a room of an unknown stream, and
+        Unavailable.
         """
         outgoing: list[NewEvent] = []
         async with self._log.local_lock(*rooms):
@@ -53,11 +54,11 @@ class Outbox:
             await self.publish(placed)
 
     async def append(self, outgoing: Sequence[NewEvent]) -> list[PlacedEvent]:
-        """Log events in the next places of their rooms; once in a transaction, after its other locks."""
+        """Log events in the next places of their rooms. Call it once in a transaction, after its other locks."""
         stamps = await self._log.append(outgoing)
         return [PlacedEvent(event, stamp) for event, stamp in zip(outgoing, stamps, strict=True)]
 
     async def publish(self, placed: Sequence[PlacedEvent]) -> None:
-        """Publish logged events, after the commit. All at once, which the fan-out makes one round trip."""
+        """Publish logged events after the commit: concurrently, so that the fan-out makes one round trip."""
         published = [self._fanout.publish(*event, stamp) for event, stamp in placed]
         await asyncio.gather(*published, *(callback(placed) for callback in self._callbacks))

@@ -1,10 +1,10 @@
-"""Between which places of a room the messages of a time are. Used by searches and clears, within `database.guard`."""
+"""Finds the places of a room that belong to a time. Used by searches and clears, within `database.guard`."""
 
 from datetime import datetime, timedelta
 
 from gateway.postgres.database import Database
 
-SKEW = timedelta(minutes=1)  # by which the clocks of two nodes may differ: a message has the time of its node
+SKEW = timedelta(minutes=1)  # by which the clocks of nodes may differ: a message has the time of its node
 NO_END = 2**63 - 1
 
 BETWEEN = "SELECT message_place($1, $2) AS first, message_place($1, $3) AS past"
@@ -13,9 +13,9 @@ BETWEEN = "SELECT message_place($1, $2) AS first, message_place($1, $3) AS past"
 async def places_between(
     database: Database, live_id: str, since: datetime | None, until: datetime | None = None
 ) -> tuple[int, int]:
-    """Return the first place that a message from `since` on can have, and one that none before `until` has.
+    """Return a range of places that contains all messages with `since` <= time < `until`: its first place, and its end.
 
-    Messages of other times are between them, too: their times must be compared.
+    The range may contain messages of other times, too: compare their times.
     """
     if since is None and until is None:
         return 0, NO_END
