@@ -88,7 +88,7 @@ class Catalog:
         return ChangedProducts(items=await self._change(principal, changes))
 
     async def arrange(self, principal: Principal, ask: ArrangeProducts) -> ChangedProducts:
-        """Give products of a stream the given order. Raises NotFound for one of another stream."""
+        """Put products of a stream in the given order. Raises NotFound for a product of another stream."""
 
         def at(position: int) -> Changes:
             def changes(product: Product) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Catalog:
         return product
 
     async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> catalog.Product:
-        """Sell at a deal price until a given time. After that the price is the one before the first deal."""
+        """Sell at a deal price until a given time. Then the price is again the one before the first deal."""
         price = rounded(ask.price, self._views.currency)
 
         def changes(product: Product) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Catalog:
         return product
 
     async def end_deals(self) -> None:
-        """End the deals whose time is over. Called periodically on every node; each deal ends once."""
+        """End the deals that are due. Called periodically on every node; each deal ends once."""
         async with self._database.guard("catalog.due_deals"):
             rows = await self._database.query(DUE, SWEPT)
         for row in rows:
@@ -147,7 +147,7 @@ class Catalog:
         return product
 
     async def delete(self, principal: Principal, product_id: str) -> None:
-        """Delete a product. If it is the featured product of its stream, the stream has none after that."""
+        """Delete a product. If it is the featured product of its stream, the stream has none afterwards."""
         [product] = await self._find(principal, [number(product_id)])
         stream_key = product.stream_id
         async with self._outbox.change("catalog.delete", products_room(stream_key)) as outgoing:
@@ -194,7 +194,7 @@ class Catalog:
         if version is not None and version != product.version:
             current = self._views.view(product).model_dump(mode="json")
             details = {"productId": current["id"], "version": product.version, "product": current}
-            raise Conflict("The product was changed meanwhile", details=details)
+            raise Conflict("The product was changed by somebody else", details=details)
 
     async def _change(self, principal: Principal | None, changes: dict[int, Changes]) -> list[catalog.Product]:
         """Lock the products, and apply each change to the locked product."""
@@ -221,14 +221,14 @@ class Catalog:
     async def _record(
         self, action: ModerationAction, principal: Principal | None, product: Product, **details: Any
     ) -> None:
-        """Add an entry to the audit log; none for what the gateway does by itself."""
+        """Add an entry to the audit log; none for a change by the gateway itself."""
         if principal is not None:
             named = {"productId": str(product.id), "name": product.name}
             await self._audit_log.record(action, principal, live_id=product.stream_id, details=named | details)
 
 
 def _terms(product: Product) -> dict[str, Any]:
-    """Return what the audit log notes of a product."""
+    """Return the fields of a product that the audit log records."""
     return {
         "name": product.name,
         "price": product.price,
@@ -240,7 +240,7 @@ def _terms(product: Product) -> dict[str, Any]:
 
 
 def _end_deal(product: Product) -> dict[str, Any]:
-    """Return the changes at the end of a deal; none if another node has ended it, or it was prolonged."""
+    """Return the changes at the end of a deal; none if another node has ended it, or it was extended."""
     if product.deal_ends_at is None or product.deal_ends_at > now():
         return {}
     return {"price": product.regular_price, "regular_price": None, "deal_ends_at": None}

@@ -27,7 +27,7 @@ PRODUCTS = """
 
 
 class Copies:
-    """Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
+    """Copies streams. Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
 
     def __init__(self, database: Database, lists: StreamLists, audit_log: AuditLog) -> None:
         self._database = database

@@ -12,7 +12,7 @@ from models.main.stream import Stream
 
 
 class Featured:
-    """For the stream's host and for ADMINs. Raises NotFound, Forbidden for another host's stream, Unavailable."""
+    """Sets featured products, for the host and ADMINs. Raises NotFound, Forbidden for other hosts, and Unavailable."""
 
     def __init__(self, outbox: Outbox, views: ProductViews) -> None:
         self._outbox = outbox
@@ -28,7 +28,7 @@ class Featured:
 
     async def _feature(self, principal: Principal, stream_key: str, product_number: int | None) -> FeaturedProduct:
         async with self._outbox.change("featured.put", products_room(stream_key)) as outgoing:
-            # Locks the product before the stream, as a deletion does.
+            # Lock the product before the stream, as a deletion does.
             product = None if product_number is None else await _product(stream_key, product_number)
             stream = await lock_stream(principal, stream_key)
             if product_number is not None and product is None:

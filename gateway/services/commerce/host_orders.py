@@ -1,4 +1,4 @@
-"""Passes the events of orders on to the hosts of the streams. Called by the outbox after a publication."""
+"""Publishes the events of orders to the hosts of the streams. Called by the outbox after a publication."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from gateway.services.rooms.outbox import PlacedEvent
 
 log = structlog.get_logger()
 
-KNOWN = 10_000  # streams whose host is remembered; a stream keeps its host
+KNOWN = 10_000  # streams whose host is cached; the host of a stream never changes
 
 HOSTS = "SELECT key, host_id::text AS host FROM streams WHERE key = ANY ($1)"
 
 
 class HostOrders:
-    """A host gets an event with the items of their own streams. It has no place in a log: the list has all orders."""
+    """Sends each host the items of their own streams. The events are not logged: hosts can read the list of orders."""
 
     def __init__(self, database: Database, fanout: Fanout) -> None:
         self._database = database
@@ -29,19 +29,19 @@ class HostOrders:
         self._hosts: dict[str, str] = {}  # by stream key
 
     async def published(self, events: Sequence[PlacedEvent]) -> None:
-        """Pass the events of orders among these on. Never raises."""
+        """Publish the events of orders among these. Never raises."""
         for event, _ in events:
             if event.room == admins_room() and isinstance(event.payload, Typed):
-                await self._pass_on(event.event, event.payload.data)
+                await self._publish(event.event, event.payload.data)
 
-    async def _pass_on(self, event: str, order: Order) -> None:
+    async def _publish(self, event: str, order: Order) -> None:
         try:
             hosts = await self._hosts_of({item.stream_key for item in order.items})
         except Unavailable:
-            log.warning("the hosts of an order were not told", order=order.id, event_name=event)
+            log.warning("the hosts of an order got no event", order=order.id, event_name=event)
             return
         for host in sorted(set(hosts.values())):
-            own = part(order, {key for key, its in hosts.items() if its == host})
+            own = part(order, {key for key, owner in hosts.items() if owner == host})
             await self._fanout.publish(hosts_room(host), event, Typed(type=event, data=own))
 
     async def _hosts_of(self, keys: set[str]) -> dict[str, str]:

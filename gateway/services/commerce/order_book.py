@@ -157,7 +157,7 @@ def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
 
 
 def masked(username: str) -> str:
-    """Return the first letter of a name, and stars instead of the others."""
+    """Return the first letter of a name, followed by three stars."""
     return f"{first_grapheme(username)}***"
 
 
@@ -224,14 +224,14 @@ SENTENCES: Mapping[str, Callable[[str, OrderItem, int], str]] = {"en": _english,
 
 
 def part(order: orders.Order, keys: Collection[str]) -> orders.Order:
-    """Return what a host sees of an order: the items of these streams, and their total."""
+    """Return the part of an order that a host may see: the items of these streams, and their total."""
     items = [item for item in order.items if item.stream_key in keys]
     total = sum((item.price * item.quantity for item in items), Decimal(0))
     return order.model_copy(update={"items": items, "total": total})
 
 
 def may_see(principal: Principal, order: Order) -> bool:
-    """Whether somebody may see a whole order: its buyer and administrators."""
+    """Return whether a user may see a whole order: the buyer and administrators may."""
     return principal.role is Role.ADMIN or str(order.user_id) == principal.user_id
 
 

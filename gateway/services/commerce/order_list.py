@@ -1,4 +1,4 @@
-"""Orders as their buyers, hosts and administrators read them. Called by the HTTP edge."""
+"""Reads orders for buyers, hosts and administrators. Called by the HTTP edge."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, NamedTuple
@@ -27,7 +27,7 @@ ItemId = Annotated[int, Field(ge=1, lt=2**63)]  # of an order
 
 HOSTED = "SELECT key FROM streams WHERE host_id = $1 AND ($2::text IS NULL OR key = $2)"
 
-# The newest items of each stream ($1), of each order the last one; an order is listed where that item is.
+# The newest items of each stream ($1): of each order only the last item, which is the order's place in the list.
 SOLD = """
     SELECT found.order_id, found.item FROM unnest($1::text[]) AS own (key) CROSS JOIN LATERAL (
         SELECT i.order_id, i.id AS item
@@ -53,10 +53,10 @@ class _Read(NamedTuple):
 
 
 class OrderList:
-    """Buyers read their own orders, administrators all, hosts those of their own streams.
+    """Lists orders: their own for buyers, all for administrators, those of their own streams for hosts.
 
-    A host sees the items of the own streams and their total, and nothing that others sold in the same order. Raises
-    Forbidden, NotFound for an unknown or hidden order, InvalidPayload for an invalid cursor, and Unavailable.
+    Of an order, a host sees the items of their own streams and the total of these. Raises Forbidden, NotFound for an
+    unknown or hidden order, InvalidPayload for an invalid cursor, and Unavailable.
     """
 
     def __init__(self, database: Database) -> None:
@@ -69,7 +69,7 @@ class OrderList:
         return OrderPage(items=found.orders, next_cursor=None if found.last is None else cursors.encode(found.last))
 
     async def export(self, principal: Principal, ask: OrderQuery) -> AsyncIterator[orders.Order]:
-        """Return all orders from the cursor on; `limit` has no meaning here. Raises as `page`, before the first."""
+        """Return all orders from the cursor on; `limit` is ignored. Raises as `page`, before the first order."""
         keys = await self._keys(principal, ask)
         return self._all(principal, ask, keys, await self._read(principal, ask, keys, ask.cursor, BATCH))
 
@@ -100,7 +100,7 @@ class OrderList:
             found = await self._read(principal, ask, keys, cursors.encode(found.last), BATCH)
 
     async def _keys(self, principal: Principal, ask: OrderQuery) -> list[str] | None:
-        """Return the streams whose orders are listed; None for those of a buyer, or all. Raises Forbidden."""
+        """Return the streams whose orders are listed; None for the orders of a buyer, or all. Raises Forbidden."""
         if ask.stream_key is None and ask.scope != "sold":
             return None
         if principal.role is Role.ADMIN and ask.stream_key is not None:
@@ -120,7 +120,7 @@ class OrderList:
             return await self._read_sold(ask, keys, cursor, limit)
         buyer = None if principal.role is Role.ADMIN and ask.scope != "own" else UUID(principal.user_id)
         if buyer is not None and ask.user_id not in (None, principal.user_id):
-            raise Forbidden("These are somebody else's orders")
+            raise Forbidden("These are the orders of another user")
         if ask.user_id is not None:
             buyer = uuid_or_missing(ask.user_id, "There is no such user")
         given = {"status": ask.status, "user_id": buyer, "created_at__gte": ask.from_, "created_at__lt": ask.to}

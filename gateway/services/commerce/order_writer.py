@@ -67,7 +67,7 @@ class OrderWriter:
     async def write(self, draft: Draft) -> Placed:
         """Place an order, or return the one that its buyer placed before with the same key.
 
-        Returns after the commit, when the events were passed to the fan-out. Raises NotFound, PRICE_CHANGED,
+        Returns when the order is committed and its events are published. Raises NotFound, PRICE_CHANGED,
         INSUFFICIENT_STOCK, and Conflict if a stream accepts no orders or the key belongs to another order. After
         Unavailable or a cancellation the order may have been placed; a repetition with the same key returns it then.
         """
@@ -98,7 +98,7 @@ class OrderWriter:
             found = Product.filter(id__in=numbers).order_by("id").select_related("stream")
             products = await found.select_for_update(no_key=True, of=("products",))
             closed = {product.stream_id for product in products if not _accepts_orders(product.stream)}
-            # Reads earlier orders after the lock, because a repetition waits for the same products.
+            # Read earlier orders after the lock, because a repetition waits for the same products.
             book = OrderBook(products, await _earlier(drafts), now(), self._terms, closed)
             answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:

@@ -30,7 +30,7 @@ SWEPT = 100  # orders that expire in one transaction
 
 
 class Orders:
-    """Raises NotFound for an unknown order or, except for ADMINs, for another user's order; and Unavailable."""
+    """Changes orders. Raises NotFound for an unknown order or, except for ADMINs, another user's; and Unavailable."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Orders:
         self._metrics = metrics
 
     async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> orders.Order:
-        """Place an order for all items or none, at the present prices; a repetition with the same key has no effect.
+        """Place an order for all items or none, at the current prices.
 
-        A repetition gets the same answer. Raises INSUFFICIENT_STOCK with a list of shortages, PRICE_CHANGED with the
-        present prices if the buyer saw others, and Conflict if a stream accepts no orders or the key was used for
-        another order. A refused order is not stored and may be tried again with its key.
+        A repetition with the same key has no effect and gets the same answer. Raises INSUFFICIENT_STOCK with a list of
+        shortages, PRICE_CHANGED with the current prices if the buyer saw others, and Conflict if a stream accepts no
+        orders or the key was used for another order. A refused order is not stored and can be repeated with its key.
         """
         placed = await self._writer.write(draft(principal, ask, key))
         answer = view(placed.order, placed.items)
@@ -68,7 +68,7 @@ class Orders:
 
         Raises Conflict if it is paid.
         """
-        # One at a time: a transaction that waits for a product's lock would occupy a connection.
+        # One change at a time: a transaction that waits for the lock of a product occupies a connection.
         async with self._outbox.change("orders.cancel", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.PAID:
@@ -88,7 +88,7 @@ class Orders:
         return view(order, items)
 
     async def pay(self, principal: Principal, order_id: str) -> orders.Order:
-        """Mark an order as paid; has no effect on a paid one. Raises Conflict if it was cancelled or has expired."""
+        """Mark an order as paid; do nothing if it is. Raises Conflict if it was cancelled or has expired."""
         async with self._outbox.change("orders.pay", admins_room()) as outgoing:
             order, items = await _lock(principal, order_id)
             if order.status == OrderStatus.CANCELLED:
@@ -169,7 +169,7 @@ class Orders:
         await self._writer.close()
 
 
-# The state of an order when it was placed, which a repetition answers.
+# The state of a new order, with which a repetition is answered.
 AS_PLACED: dict[str, Any] = {"status": OrderStatus.PENDING.value, "paid_at": None, "cancelled_at": None}
 
 

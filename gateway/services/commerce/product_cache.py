@@ -1,4 +1,4 @@
-"""The cache of single products in Redis, written by every change. Used by the catalog and the outbox."""
+"""Caches single products in Redis. Each change writes it. Used by the product list and the outbox."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from gateway.services.rooms.outbox import PlacedEvent
 
-LIFETIME = 30.0  # s; the most that an entry can be outdated, if a node dies between a commit and writing the cache
+LIFETIME = 30.0  # s for which an entry can be outdated, if a node dies between a commit and writing the cache
 DELETED = 2**31  # the version of a deleted product, above all versions of products
 
 

@@ -1,4 +1,4 @@
-"""Products as clients read them over HTTP: one, or a page of them. Called by the HTTP edge."""
+"""Reads products for clients: one, or a page. Called by the HTTP edge."""
 
 from functools import partial
 from typing import Annotated

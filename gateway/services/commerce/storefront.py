@@ -60,8 +60,7 @@ class Storefront:
     async def snapshot(self, key: str, since: Since | None) -> StreamJoined:
         """Return the ack of a join, for a socket that receives the room's events already."""
         room = products_room(key)
-        # The place before the products: a change in between is also received as an event, and recognised by its
-        # version.
+        # Read the place before the products. A change in between is also received as an event, with the same version.
         cursor, events = await self._catch_up.position(room, since)
         shelf = await self._shelves.read(room, "shelf", partial(self._shelf, key), Place(cursor.epoch, cursor.seq))
         return StreamJoined(
@@ -78,12 +77,12 @@ class Storefront:
         return ask.since is not None and (await self._catch_up.position(admins_room(), ask.since)).events is not None
 
     async def orders(self, _admin: Principal, ask: JoinOrders) -> OrdersJoined:
-        """Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on."""
+        """Return the ack of `join:orders`. Administrators receive order events from their connect on."""
         cursor, events = await self._catch_up.position(admins_room(), ask.since)
         return OrdersJoined(room=admins_room().name, cursor=cursor, recovered=events is not None, events=events)
 
     async def close(self) -> None:
-        """Stop."""
+        """Refuse further joins."""
         await self._catch_up.close()
 
     async def _shelf(self, key: str) -> Shelf:
