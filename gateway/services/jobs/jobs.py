@@ -18,11 +18,11 @@ from models.main.job import JobStatus
 
 log = structlog.get_logger()
 
-MOST = 20  # jobs of one user that are not ended
+MOST = 20  # unfinished jobs of one user
 
 
 class Jobs:
-    """For ADMINs only. A stored job is run; Redis only makes that soon. Raises Unavailable without a database."""
+    """For ADMINs only. Workers find each stored job; the queue in Redis only speeds that up. Raises Unavailable."""
 
     def __init__(self, table: JobTable, queue: JobQueue, streams: StreamLists, notices: NoticeSender) -> None:
         self._table = table
@@ -37,7 +37,7 @@ class Jobs:
             raise Conflict("The stream has not ended yet")
         user_id = UUID(admin.user_id)
         if await self._table.unfinished(user_id) >= MOST:
-            raise Conflict(f"{MOST} of your jobs are not done yet")
+            raise Conflict(f"You have {MOST} unfinished jobs")
         row = await self._table.add(user_id, ask)
         await self._push(row)
         return row.view()
@@ -51,7 +51,7 @@ class Jobs:
         return JobPage(items=[row.view() for row in items], next_cursor=cursor)
 
     async def retry(self, job_id: str) -> Job:
-        """Queue a failed job again, under its id; one that is waiting or at work stays as it is.
+        """Queue a failed job again under its id; a queued or running job stays as it is.
 
         Raises NotFound, and Conflict for a job that was done or cancelled.
         """
@@ -67,14 +67,14 @@ class Jobs:
         return row.view()
 
     async def get(self, job_id: str) -> Job:
-        """One job. Raises NotFound."""
+        """Return a job. Raises NotFound."""
         row = await self._table.get(_uuid(job_id))
         if row is None:
             raise NotFound("There is no such job")
         return row.view()
 
     async def cancel(self, job_id: str) -> Job:
-        """Cancel a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended otherwise."""
+        """Cancel a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended."""
         row = await self._table.cancel(_uuid(job_id))
         if row is not None:
             update = row.update().model_dump(mode="json")
@@ -89,7 +89,7 @@ class Jobs:
         try:
             await self._queue.push(str(row.id))
         except Unavailable:
-            log.info("a job waits for redis", job=str(row.id))  # the workers find it in the table
+            log.info("a job is not in the queue", job=str(row.id))  # workers will find it in the table
 
 
 def _uuid(job_id: str) -> UUID:

@@ -1,4 +1,4 @@
-"""Runs jobs: one run at a time for each, with a heartbeat every second. Used by the workers."""
+"""Runs jobs: each in one run at a time, which sends a heartbeat every second. Used by the workers."""
 
 import asyncio
 import time
@@ -28,10 +28,10 @@ log = structlog.get_logger()
 BEAT = 1.0  # s between two heartbeats of a run; a cancelled run notices within this time
 STORING = 60.0  # s for which storing the end of a job is retried: the job may have taken an hour
 SWEEP = 2.0  # s between two sweeps of the jobs that are due
-CONFIRM = 3 * BEAT  # s for which a run stays silent in two sweeps before it is taken for dead
-GRACE = 5.0  # s after an outage of the database in which runs send heartbeats before any is taken for dead
-CROWDED = 100  # entries in the queue from which on the sweep adds none
-RECENT = 60.0  # s for which the end of a job is published again when the nodes may have missed it
+CONFIRM = 3 * BEAT  # s for which sweeps find a run silent before it is considered dead
+GRACE = 5.0  # s after an outage of the database, in which living runs send a heartbeat
+CROWDED = 100  # entries in the queue; above that the sweep adds none
+RECENT = 60.0  # s after the end of a job in which it is published again if the nodes may have missed it
 DONE = "Done"
 BROKEN = "Something went wrong on our side"
 
@@ -39,13 +39,13 @@ Progress = Callable[[float], None]
 
 
 class Kind(Protocol):
-    """What is done for one kind of job."""
+    """The work for one kind of job."""
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Progress, /) -> Payload:
-        """Do the work, and return the result. Raises MediaError for a reason to show to the user; may be cancelled."""
+        """Do the work and return the result. Raises MediaError with a text for the user. May be cancelled."""
 
     async def discard(self, job_id: str, /) -> None:
-        """Delete what `make` has left, if anything."""
+        """Delete the files of `make`, if there are any."""
 
 
 class JobRunner:
@@ -66,21 +66,21 @@ class JobRunner:
         self._kinds = kinds
         self._metrics = metrics
         self._retention = retention
-        self._silent: dict[UUID, float] = {}  # runs that were found silent, and when first
+        self._silent: dict[UUID, float] = {}  # silent runs, and when each was found first
         self._stopping = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
-        self._recent: deque[tuple[float, Row]] = deque(maxlen=100)  # when and how jobs ended here
+        self._recent: deque[tuple[float, Row]] = deque(maxlen=100)  # jobs that ended here, with the time
 
     def start(self) -> None:
-        """Start the sweep of jobs that are due."""
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="jobs that are due")
+        """Start the sweep of due jobs."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="jobs-sweep")
 
     async def close(self) -> None:
         """Stop the sweep."""
         await cancel(self._sweeper)
 
     def stop(self) -> None:
-        """Give running jobs back: other workers start them again."""
+        """Return running jobs to the queue: other workers start them again."""
         self._stopping.set()
 
     async def run(self, job_id: str) -> None:
@@ -91,12 +91,12 @@ class JobRunner:
         started = time.monotonic()
         log.info("a job begins", job=job_id, kind=job.kind)
         await self._publish(job)
-        outcome = await self._see_through(job)
+        outcome = await self._supervise(job)
         self._metrics.jobs.labels(job.kind, outcome).observe(time.monotonic() - started)
-        log.info("a job ends here", job=job_id, outcome=outcome)
+        log.info("a run of a job ends", job=job_id, outcome=outcome)
 
-    async def _see_through(self, job: Row) -> str:
-        """Run a job and send its heartbeats. Return how the run ended, for the metrics."""
+    async def _supervise(self, job: Row) -> str:
+        """Run a job and send its heartbeats. Return the outcome of the run, for the metrics."""
         done = 0.0
 
         def progress(part: float) -> None:
@@ -114,7 +114,7 @@ class JobRunner:
                 if stop.done():
                     await _cancel(work)
                     return await self._give_back(job)
-                percent = min(99, int(done * 100))  # it is done when that is stored
+                percent = min(99, int(done * 100))  # 100 when its end is stored
                 if not await self._heartbeat(job, percent):
                     await _cancel(work)
                     return await self._withdraw(job)
@@ -129,9 +129,7 @@ class JobRunner:
         try:
             return await self._table.renew(job, percent)
         except Unavailable:
-            return (
-                True  # nobody can take the job without a database either; if somebody did, the next heartbeat says so
-            )
+            return True  # without the database no other run can take the job; if one did, the next heartbeat fails
 
     async def _end(self, job: Row, work: "asyncio.Future[Payload]") -> str:
         status, detail, result = JobStatus.DONE, DONE, None
@@ -160,9 +158,10 @@ class JobRunner:
                 await asyncio.sleep(BEAT)
 
     async def _withdraw(self, job: Row) -> str:
-        """End a run that has lost its job. The cancellation may have been published before this run's last progress.
+        """End a run that has lost its job.
 
-        The files of a cancelled job are deleted. Those of a job that another run has taken are replaced by that run.
+        Of a cancelled job the files are deleted, and the cancellation is published again, because the progress of this
+        run may have been published after it. Another run of the job replaces the files itself.
         """
         current = await self._table.get(job.id)
         if current is not None and current.status == JobStatus.CANCELLED:
@@ -183,7 +182,7 @@ class JobRunner:
 
     async def requeue_due(self) -> None:
         """Put jobs that are due back into the queue. Raises Unavailable; the rest is due again later."""
-        # Nobody knows whether a job was lost or only has to wait; a long queue must not grow by its own waiting.
+        # A due job may be lost or may still be in the queue. A long queue must not grow by jobs that are in it already.
         crowded = await self._queue.waiting() >= CROWDED
         for job in await self._table.due(await self._dead()):
             if job.status == JobStatus.QUEUED and not crowded:
@@ -194,9 +193,9 @@ class JobRunner:
                 await self._publish(job)
 
     async def _dead(self) -> list[UUID]:
-        """Return the runs that are silent and were silent CONFIRM ago: a living one sends heartbeats in between.
+        """Return the runs that have been silent for CONFIRM. A living run sends heartbeats within this time.
 
-        One look is not enough: a statement that waited in a server that hung finds all runs silent.
+        One query is not enough: after a stall of the server it finds all runs silent.
         """
         now = time.monotonic()
         self._silent = {run: self._silent.get(run, now) for run in await self._table.silent()}

@@ -1,8 +1,8 @@
 """The states of jobs in the database, one statement for each step. Called by the jobs service and by the workers.
 
-A job is leased to one run at a time, which renews the lease every second. A run that does not is taken for dead: the
-job is due, and another worker runs it. Every step of a run checks that the job is still its own, so a run that was only
-slow, or a job that was cancelled in between, does not end twice.
+A job is leased to one run at a time, which renews the lease every second. If the lease expires, the job is due, and
+another worker runs it. Every step of a run checks that it still has the lease, so the end of a job is stored once, even
+if the run was only slow or the job was cancelled.
 """
 
 import json
@@ -16,10 +16,10 @@ from gateway.protocol.payloads.jobs import CreateJob, Job, JobKind, JobState, Jo
 from gateway.protocol.queries import JobQuery
 from models.main.job import JobStatus
 
-LEASE = 10.0  # s without a heartbeat after which a run is taken for dead
-PATIENCE = 30.0  # s in the queue after which a job is put there again: Redis, or who took it, may have lost it
-LOSSES = 3  # runs that died; then it is the job that kills them
-STEP = 100  # jobs looked after in one statement
+LEASE = 10.0  # s without a heartbeat after which a run is silent
+REQUEUE = 30.0  # s after which a queued job is queued again: Redis or a worker may have lost it
+LOSSES = 3  # dead runs after which a job fails, because it probably kills its workers
+STEP = 100  # jobs in one statement
 
 QUEUED = "Waiting for a worker"
 RUNNING = "At work"
@@ -103,11 +103,11 @@ class Row(NamedTuple):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    died: bool = False  # its run was taken for dead just now
+    died: bool = False  # its run has just been declared dead
 
     @property
     def ask(self) -> CreateJob:
-        """What was asked for."""
+        """The request that created the job."""
         return CreateJob.model_validate(self.request)
 
     def update(self) -> JobUpdate:
@@ -133,20 +133,20 @@ class Row(NamedTuple):
 
 
 class JobTable:
-    """Raises Unavailable while the database is away. What answers None did not do anything."""
+    """Stores jobs. Raises Unavailable. A method that returns None has changed nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def unfinished(self, user_id: UUID) -> int:
-        """How many jobs of a user are not ended."""
+        """Return the number of unfinished jobs of a user."""
         async with self._database.guard("jobs.count"):
             return int((await self._database.query(COUNT, user_id))[0]["unfinished"])
 
     async def add(self, user_id: UUID, ask: CreateJob) -> Row:
         """Store a job."""
         row = await self._one(
-            "jobs.add", ADD, uuid4(), ask.kind, user_id, QUEUED, ask.model_dump_json(by_alias=True), PATIENCE
+            "jobs.add", ADD, uuid4(), ask.kind, user_id, QUEUED, ask.model_dump_json(by_alias=True), REQUEUE
         )
         assert row is not None  # noqa: S101  an INSERT answers its row or raises
         return row
@@ -170,7 +170,7 @@ class JobTable:
 
     async def give_back(self, job: Row) -> Row | None:
         """Queue a run's job again. None if the run has lost it."""
-        return await self._one("jobs.return", RETURN, job.id, job.run, QUEUED, PATIENCE)
+        return await self._one("jobs.return", RETURN, job.id, job.run, QUEUED, REQUEUE)
 
     async def cancel(self, job_id: UUID) -> Row | None:
         """Cancel a job that has not ended; its run notices at its next heartbeat."""
@@ -178,7 +178,7 @@ class JobTable:
 
     async def retry(self, job_id: UUID) -> Row | None:
         """Queue a failed job again. None if it has not failed."""
-        return await self._one("jobs.retry", RETRY, job_id, QUEUED, PATIENCE)
+        return await self._one("jobs.retry", RETRY, job_id, QUEUED, REQUEUE)
 
     async def page(self, ask: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
         """Return the newest jobs before `after`."""
@@ -188,28 +188,28 @@ class JobTable:
         return [_row(row) for row in rows]
 
     async def silent(self) -> set[UUID]:
-        """Return runs without a recent heartbeat. After an outage of the database they may be alive."""
+        """Return the runs without a recent heartbeat. After an outage of the database these may be alive."""
         async with self._database.guard("jobs.silent"):
             return {row["run"] for row in await self._database.query(SILENT)}
 
     async def due(self, dead: Collection[UUID]) -> list[Row]:
-        """Queue some due jobs again, or fail them after LOSSES, and return them. `dead`: runs taken for dead."""
+        """Queue some due jobs again, or fail them after LOSSES, and return them. `dead`: runs considered dead."""
         async with self._database.guard("jobs.due"):
-            rows = await self._database.query(DUE, STEP, PATIENCE, LOSSES, HOPELESS, LOST, list(dead))
+            rows = await self._database.query(DUE, STEP, REQUEUE, LOSSES, HOPELESS, LOST, list(dead))
         return [_row(row) for row in rows]
 
     async def fruitless(self, job_ids: Collection[str]) -> set[str]:
-        """Which of some jobs failed or were cancelled."""
+        """Return those of the jobs that failed or were cancelled."""
         async with self._database.guard("jobs.fruitless"):
             return {str(row["id"]) for row in await self._database.query(FRUITLESS, list(map(UUID, job_ids)))}
 
     async def old(self, seconds: float) -> list[UUID]:
-        """Return some of the jobs that ended longer than `seconds` ago."""
+        """Return some of the jobs that ended more than `seconds` ago."""
         async with self._database.guard("jobs.old"):
             return [row["id"] for row in await self._database.query(OLD, seconds, STEP)]
 
     async def delete(self, job_id: UUID) -> None:
-        """Forget a job."""
+        """Delete a job."""
         async with self._database.guard("jobs.delete"):
             await self._database.query(DELETE, job_id)
 

@@ -1,4 +1,4 @@
-"""Asks all nodes for the connections of a person, and ends one. Called by the HTTP edge and by the people service."""
+"""Lists the connections of a person on all nodes, and ends one. Called by the HTTP edge and the people service."""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from models.main.moderation import ModerationAction
 
-WAIT: Final = 1.0  # s for the answers of nodes; one takes a few ms
+WAIT: Final = 1.0  # s for the answers of nodes, which take a few ms
 FRESH: Final = 5.0  # s since the last heartbeat of a node that is expected to answer
 
 NODES: Final = "SELECT id, name FROM nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1)"
@@ -29,7 +29,7 @@ NODES: Final = "SELECT id, name FROM nodes WHERE seen_at > clock_timestamp() - m
 
 @dataclass
 class _Question:
-    """A question to all nodes, and their answers. `silent` has the names of processes without an answer, by id."""
+    """A question to all nodes, and the answers. `silent`: the names of processes that have not answered, by id."""
 
     silent: dict[str, str]
     found: list[ConnectionView] = field(default_factory=list)
@@ -37,7 +37,7 @@ class _Question:
 
 
 class Connections:
-    """A node that does not answer within WAIT is named: it may have just died. Raises Unavailable."""
+    """Asks all nodes. The answer names the nodes that did not answer within WAIT. Raises Unavailable."""
 
     def __init__(self, database: Database, notices: NoticeSender, source: NoticeSource, audit_log: AuditLog) -> None:
         self._database = database
@@ -54,9 +54,9 @@ class Connections:
         return ConnectionList(items=items, silent=sorted(set(asked.silent.values())))
 
     async def end(self, principal: Principal, connection_id: str) -> None:
-        """End a connection; its client does not come back by itself.
+        """End a connection; its client does not reconnect by itself.
 
-        It is in the audit log before it is ended, so that no connection ends without an entry.
+        The audit log gets its entry before the connection ends, so that no connection ends without an entry.
         Raises NotFound if no node has it, and Unavailable if its node no longer answers.
         """
         question = secrets.token_hex(8)

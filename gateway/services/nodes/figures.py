@@ -1,4 +1,4 @@
-"""What a node says of itself in its heartbeat: memory, load, and the state of its servers."""
+"""The figures of a node for its heartbeat: memory, load, and the state of its servers."""
 
 import os
 import time
@@ -14,7 +14,7 @@ PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Figures:
-    """Rates are averages since the call before."""
+    """Reads figures. Rates are averages since the previous call."""
 
     def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
         self._metrics = metrics
@@ -22,7 +22,7 @@ class Figures:
         self._before = (time.monotonic(), 0, 0)
 
     def read(self) -> Mapping[str, Any]:
-        """Return the fields of `NodeDetails` by their names on the wire. Neither waits nor asks a server."""
+        """Return the fields of `NodeDetails` by their names on the wire. Does not wait for a server."""
         moment, events, deliveries = time.monotonic(), self._metrics.events.count, self._metrics.delivered.value
         earlier, events_before, deliveries_before = self._before
         self._before = moment, events, deliveries

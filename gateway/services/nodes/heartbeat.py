@@ -1,4 +1,4 @@
-"""Keeps a row for each node, with what it hears of Redis: a node that alone is deaf takes itself out of service."""
+"""Stores a row for each node every second. A node that alone cannot reach Redis takes itself out of service."""
 
 import asyncio
 import json
@@ -17,10 +17,8 @@ from gateway.services.nodes.deafness import Deafness
 
 log = structlog.get_logger()
 
-PAUSE: Final = 1.0  # s between two heartbeats of a node that hears
-LOOK: Final = (
-    0.25  # s between two looks for something new to tell, and between two heartbeats of one that does not hear
-)
+PAUSE: Final = 1.0  # s between two heartbeats of a node that reaches Redis
+LOOK: Final = 0.25  # s between two checks for changes, and between two heartbeats of a node that does not reach Redis
 FRESH: Final = 10.0  # s for which the row of another node counts
 KEPT: Final = 60.0  # s that the row of a node that is gone is kept
 
@@ -42,10 +40,10 @@ LEAVE: Final = "DELETE FROM nodes WHERE id = $1"
 
 
 class NodeHeartbeat:
-    """Tells the other nodes what this one hears of Redis, and learns what they hear and what administrators want.
+    """Shares with the other nodes when each last reached Redis, and reads what administrators want of this node.
 
-    `deaf` is true while others hear and this node does not; with Redis away for all, nobody is deaf. `drained` is true
-    while an administrator has taken this node out of service. While PostgreSQL is away both stay as they were.
+    `deaf`: other nodes reach Redis and this one does not. If no node reaches it, none is deaf. `drained`: an
+    administrator has taken this node out of service. While PostgreSQL is away both keep their values.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class NodeHeartbeat:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start to send heartbeats."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="node-heartbeat")
 
     async def close(self) -> None:
@@ -100,8 +98,8 @@ class NodeHeartbeat:
             due = time.monotonic() + (PAUSE if hearing.missing is None else LOOK)
             while True:
                 await asyncio.sleep(LOOK)
-                news = self._hearing().answered != hearing.answered or self._status() != status
-                if news or time.monotonic() >= due:
+                changed = self._hearing().answered != hearing.answered or self._status() != status
+                if changed or time.monotonic() >= due:
                     break
 
     async def _beat(self, hearing: Hearing, status: str) -> None:

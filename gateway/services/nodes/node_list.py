@@ -1,4 +1,4 @@
-"""The nodes that run, as administrators see them; takes one out of service and back. Called by the HTTP edge."""
+"""Lists the running nodes for administrators; takes nodes out of service and back. Called by the HTTP edge."""
 
 import json
 from typing import Any, Final
@@ -18,7 +18,7 @@ LIST: Final = """
     FROM nodes ORDER BY name, started_at
 """
 
-# The node learns it by its next heartbeat, within a second, even if it does not hear Redis.
+# The node reads it with its next heartbeat, within a second, even if it does not reach Redis.
 DRAIN: Final = "UPDATE nodes SET drained = $2 WHERE id = $1"
 
 LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
@@ -27,7 +27,7 @@ READY: Final = ("ok", "degraded")
 
 
 class Nodes:
-    """Raises NotFound for an unknown node, and Unavailable."""
+    """Lists and drains nodes. Raises NotFound for an unknown node, and Unavailable."""
 
     def __init__(self, database: Database, audit_log: AuditLog) -> None:
         self._database = database
@@ -38,12 +38,12 @@ class Nodes:
         return NodePage(items=[_view(row) for row in await self._rows()])
 
     async def drain(self, principal: Principal, node_id: str) -> NodeView:
-        """Take a node out of service: it is not ready, and its clients go to the others. It goes on running.
+        """Take a node out of service: it is not ready, and its clients move to other nodes. Its process keeps running.
 
         Raises Conflict if no other node is ready.
         """
         async with self._database.guard("nodes.drain"), self._database.transaction():
-            await self._database.query(LOCK, NODES_LOCK)  # two who drain two nodes would each see the other as ready
+            await self._database.query(LOCK, NODES_LOCK)  # or concurrent drains would see each other's node as ready
             rows = await self._database.query(LIST)
             row = _find(rows, node_id)
             if not any(other["status"] in READY for other in rows if other["id"] != node_id):
@@ -53,7 +53,7 @@ class Nodes:
         return _view(row | {"status": "draining"})
 
     async def resume(self, principal: Principal, node_id: str) -> NodeView:
-        """Put a drained node back into service; its state in the answer may be that of a moment before."""
+        """Put a drained node back into service. The status in the answer may still be the former one."""
         row = _find(await self._rows(), node_id)
         async with self._database.guard("nodes.resume"), self._database.transaction():
             await self._database.query(DRAIN, row["process"], False)
@@ -73,6 +73,6 @@ def _find(rows: list[dict[str, Any]], node_id: str) -> dict[str, Any]:
 
 
 def _view(row: dict[str, Any]) -> NodeView:
-    details = json.loads(row["details"] or "{}")  # of a node of an older version: none
+    details = json.loads(row["details"] or "{}")  # a node of an older version has none
     fields = {name: row[name] for name in ("id", "name", "version", "started_at", "seen_at", "status", "connections")}
     return NodeView.model_validate(fields | details)

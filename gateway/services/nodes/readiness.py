@@ -1,14 +1,14 @@
-"""Whether a node should get traffic: what `/health/ready` answers, its metric shows, and other nodes read."""
+"""Decides whether a node should get traffic: for `/health/ready`, the metric, and other nodes."""
 
 from collections.abc import Callable, Mapping
 
 from gateway.protocol.payloads.health import ComponentStatus, ReadyStatus
 
-REQUIRED = ("database", "clock")  # without these a node serves nothing
+REQUIRED = ("database", "clock")  # a node is not ready without these
 
 
 class Readiness:
-    """What a node knows of itself and of its servers. Nothing here asks a server."""
+    """Combines the states of a node and of its servers. It does not wait for a server."""
 
     def __init__(
         self,
@@ -19,23 +19,23 @@ class Readiness:
     ) -> None:
         """Args:
         open_: Whether the node has started and does not drain.
-        deaf: Whether other nodes hear Redis and this one does not.
-        components: How each thing that the node needs is: `database`, `redis`, `clock`.
+        deaf: Whether other nodes reach Redis and this one does not.
+        components: Return the status of each component that the node needs: `database`, `redis`, `clock`.
         """
         self._open = open_
         self._deaf = deaf
         self._components = components
 
     def components(self) -> dict[str, ComponentStatus]:
-        """Return how everything is that the node needs."""
+        """Return the status of each component."""
         return {name: status() for name, status in self._components.items()}
 
     @property
     def status(self) -> ReadyStatus:
-        """What all this means: `ok` and `degraded` are ready.
+        """The status of the node. `ok` and `degraded` are ready.
 
-        Redis away for all nodes, or full, is no reason to be taken out of service: no node would be left, and what
-        needs PostgreSQL alone is served.
+        A node stays ready if Redis is full, or away for all nodes: otherwise no node would be ready, although they can
+        serve the requests that only need PostgreSQL.
         """
         components = self.components()
         if not self._open():

@@ -1,8 +1,8 @@
 """Delivers notifications to the sockets of their recipients, at once or at the next connect. Run by every node.
 
-A notification is marked as delivered in the database after a node has sent it to a socket. If all sockets that it was
-sent to turn out to have been dead, the mark is removed. So a lost notice, a killed node, a lost connection or a server
-that is unavailable only delay a notification; in the worst case it arrives twice with the same id.
+After a node has sent a notification to a socket, it marks it as delivered in the database. If all of these sockets turn
+out to be dead, it removes the mark. So a lost notice, a killed node, a lost connection or an unavailable server only
+delays a notification; in the worst case it arrives twice with the same id.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ RECHECK = 60.0  # s between two queries for the notifications of connected users
 RECHECK_DEAF = 5.0  # s between two, while this node receives no notices
 EXPIRE = 10.0  # s between two cleanups of the memory of sent notifications
 RETRY = 1.0  # s until the next attempt while the database is unavailable
-REMEMBERED = 180.0  # s for which the recipients' sockets are remembered: longer than a dead one can stay unnoticed
+REMEMBERED = 180.0  # s for which sockets of recipients are remembered: longer than a dead socket can stay undetected
 USERS = 500  # in one query
-EACH = 20  # notifications of one user in one query; further ones are in the next
+EACH = 20  # notifications of one user in one query; the next query returns further ones
 
 WAITING = """
 SELECT waiting.id, waiting.user_id, waiting.title, waiting.message, waiting.level, waiting.created_at
@@ -76,7 +76,7 @@ class Deliveries:
         self._users = users
         self._losses = losses
         self._metrics = metrics
-        self._pending: dict[str, UUID] = {}  # users to query for, in the order of their arrival
+        self._pending: dict[str, UUID] = {}  # users to query, in the order of their arrival
         self._unmarked: set[str] = set()  # ids of notifications to mark as delivered
         self._undelivered: set[str] = set()  # ids of notifications whose mark is to be removed
         self._sent: dict[str, dict[str, _Sent]] = {}  # by user id and notification id
@@ -100,12 +100,12 @@ class Deliveries:
     # --- triggers -------------------------------------------------------------------------------------------------
 
     def _arrived(self, user_id: str) -> None:
-        with suppress(ValueError):  # a token made by an operator may have a user id without an account
+        with suppress(ValueError):  # a token from an operator may have an id that is no UUID
             self._pending[user_id] = UUID(user_id)
             self._wake.set()
 
     def _departed(self, user_id: str, socket: Socket) -> None:
-        """Have the notifications that were sent to a dead socket alone delivered again."""
+        """Deliver notifications again that were sent to a dead socket only."""
         if not socket.dropped:
             return
         for notification_id, sent in self._sent.get(user_id, {}).items():

@@ -60,11 +60,11 @@ ORDER BY batch.created_at DESC, batch.batch_id DESC
 """
 
 LAST = UUID(int=2**128 - 1)  # above every id
-MOST_UNREAD = 1000  # the highest count of unread ones
+MOST_UNREAD = 1000  # unread notifications that are counted
 
 
 class Notifications:
-    """Stores a notification for all recipients in one transaction, then notifies the nodes, which deliver it.
+    """Stores the copies of all recipients in one transaction, then notifies the nodes, which deliver them.
 
     Raises Unavailable.
     """

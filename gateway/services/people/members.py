@@ -1,4 +1,4 @@
-"""Who is in the chat of a stream, for its staff. Called by the HTTP edge."""
+"""Lists the members of a chat room for its staff. Called by the HTTP edge."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ from gateway.security.principal import Principal, Role
 from gateway.security.sessions.guest_ids import name_of
 from gateway.services.rooms.hosting import require_staff
 
-MOST = 20_000  # people of a room that are listed: a page costs a look at all of them
+MOST = 20_000  # people of a room that are read, sorted and filtered for a page
 
 NAMES = "SELECT id::text, username, role FROM users WHERE id = ANY ($1)"
 
 
 class _Member(NamedTuple):
-    """One of up to MOST people; only those of the page become models."""
+    """A member. Only the members of a page become payloads, because there are up to MOST."""
 
     name: str
     id: str
@@ -28,14 +28,14 @@ class _Member(NamedTuple):
 
 
 class Members:
-    """Raises Forbidden for who is not staff of the stream, NotFound for an unknown stream, and Unavailable."""
+    """Lists members. Raises Forbidden unless the caller is staff, NotFound for an unknown stream, and Unavailable."""
 
     def __init__(self, database: Database, presence: Presence) -> None:
         self._database = database
         self._presence = presence
 
     async def page(self, principal: Principal, key: str, ask: MemberQuery) -> MemberPage:
-        """Return a page of the people in the chat, by name; of a room with more than MOST people some are missing.
+        """Return a page of the members, sorted by name. If there are more than MOST, the list is incomplete.
 
         Raises InvalidPayload for an invalid cursor.
         """

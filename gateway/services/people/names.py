@@ -1,4 +1,4 @@
-"""The names of users and guests by id. Used by the services whose lists name people."""
+"""Reads the names of users and guests. Used by the services whose lists have names."""
 
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""People as staff see them: account, where they are, what they did, their sanctions. Called by the HTTP edge."""
+"""Shows a person to staff: account, rooms, numbers, sanctions. Called by the HTTP edge."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,7 +22,7 @@ UNKNOWN = "There is no such person"
 
 ACCOUNT = "SELECT username, email, role, status, suspended_reason, created_at FROM users WHERE id = $1"
 
-# One look into an index for each stream. $3: of whose streams, for a host.
+# One index look-up for each stream. $3: the host to whose streams the numbers are limited, or NULL.
 COUNTS = """
     SELECT coalesce(sum(w.messages), 0)::int AS messages, coalesce(sum(w.deleted), 0)::int AS deleted_messages, (
         SELECT count(*)::int FROM orders o WHERE o.user_id = $2 AND ($3::uuid IS NULL OR EXISTS (
@@ -45,10 +45,10 @@ SANCTIONED = """
 
 
 class People:
-    """For administrators, moderators and hosts; hosts learn what concerns their own streams.
+    """Shows people to administrators and moderators, and to hosts what concerns their own streams.
 
-    Hosts know nobody who is in none of their rooms and has never written, ordered or been sanctioned there.
-    Raises Forbidden for everybody else, NotFound for an unknown user, and Unavailable.
+    Raises Forbidden for everybody else, Unavailable, and NotFound for an unknown user. A host also gets NotFound for
+    somebody who is in none of their rooms and has never written, ordered or been sanctioned there.
     """
 
     def __init__(self, database: Database, connections: Connections, sanctions: SanctionList) -> None:
@@ -87,7 +87,7 @@ class People:
         )
 
     async def _account(self, person_id: str) -> tuple[dict[str, Any], UUID | None]:
-        """Return what the account says, with its id; None for a guest, who has none."""
+        """Return the fields of the account, and its id; None for a guest. Raises NotFound."""
         if guest_ids.is_guest(person_id):
             made = {"username": guest_ids.name_of(person_id), "created_at": guest_ids.made_at(person_id)}
             return made | {"role": "GUEST", "status": "ACTIVE", "email": None, "suspended_reason": None}, None

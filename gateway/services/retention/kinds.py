@@ -1,8 +1,8 @@
-"""What is kept for how long: one statement for each kind of row. Used by retention.py.
+"""How long each kind of row is kept, and the statement that deletes it. Used by retention.py.
 
-Each statement takes how long the kind is kept (an interval) and how many rows it may work on, and returns one row for
-each. Rows that somebody else has locked are left for the next round. Arrays and `LIMIT 1` keep PostgreSQL from joining
-whole tables, whatever it believes of their size.
+Each statement takes how long the kind is kept (an interval) and the most rows to delete, and returns one row for each
+deleted row. Rows that another transaction has locked are left for the next round. Arrays and `LIMIT 1` keep PostgreSQL
+from joining whole tables, whatever it estimates their size to be.
 """
 
 from datetime import timedelta
@@ -12,23 +12,23 @@ from gateway.protocol.payloads.moderation import LONGEST_SLOW_MODE
 from gateway.security.webhooks import TOLERANCE
 from gateway.settings import Settings
 
-MARGIN = timedelta(minutes=1)  # clocks and requests that are under way
+MARGIN = timedelta(minutes=1)  # for differences of clocks, and running requests
 WEBHOOK_REPEAT = timedelta(seconds=2 * TOLERANCE)  # a message is accepted as long before its timestamp as after it
-OUTBOX_KEPT = timedelta(days=7)  # facts that the analytics database could not be given
+OUTBOX_KEPT = timedelta(days=7)  # facts that could not be relayed
 KNOWN_VIEWERS = timedelta(hours=1)  # after the last moment at which the stream could have been started again
 
-# A stream that nobody can start again since `$1`. What was created later cannot have closed before, which lets the
-# index on status and creation find it.
+# A stream that cannot be started again since `$1`. The condition on `created_at` follows from the other one, and lets
+# PostgreSQL use the index on status and creation.
 CLOSED = """s.status IN ('ENDED', 'CANCELLED') AND s.created_at < now() - $1::interval
             AND coalesce(s.closes_at, s.ended_at, s.updated_at) < now() - $1::interval"""
 
-# And of which no orders, messages or acts of moderators are left.
+# A closed stream without orders, messages and entries of the audit log.
 UNUSED = f"""{CLOSED}
             AND (SELECT 1 FROM messages WHERE stream_key = s.key LIMIT 1) IS NULL
             AND (SELECT 1 FROM order_items WHERE stream_key = s.key LIMIT 1) IS NULL
-            AND (SELECT 1 FROM moderation_log WHERE stream_key = s.key LIMIT 1) IS NULL"""  # noqa: S608  no value of anybody's
+            AND (SELECT 1 FROM moderation_log WHERE stream_key = s.key LIMIT 1) IS NULL"""  # noqa: S608  no values of clients
 
-# Who deleted which message, when and why stays as long as the message.
+# The other columns of the record of a deletion are kept as long as the message.
 DELETED_TEXTS = """
     UPDATE message_deletions SET text = NULL WHERE message_id = ANY (ARRAY(
         SELECT message_id FROM message_deletions
@@ -37,7 +37,7 @@ DELETED_TEXTS = """
     )) RETURNING 1
 """
 
-# A room that ends in slow mode would keep them. Few are left behind: no index.
+# Leftovers of rooms that ended in slow mode. They are few, so there is no index.
 SLOW_MODE_TURNS = """
     DELETE FROM chat_turns WHERE (stream_key, sender_id) IN (
         SELECT stream_key, sender_id FROM chat_turns
@@ -45,7 +45,7 @@ SLOW_MODE_TURNS = """
     ) RETURNING 1
 """
 
-# Devices of bans that have ended, and networks whose time is up.
+# Devices of sanctions that have ended, and networks that no longer count.
 BANNED_DEVICES = """
     DELETE FROM banned_devices WHERE id = ANY (ARRAY(
         SELECT d.id FROM banned_devices d JOIN sanctions s ON s.id = d.sanction_id
@@ -61,7 +61,7 @@ WEBHOOK_MESSAGES = """
     )) RETURNING 1
 """
 
-# Who watched, by name; the numbers stay.
+# The ids of viewers; the numbers are kept in the stream.
 VIEWER_NAMES = f"""
     DELETE FROM stream_viewers WHERE (stream_key, viewer_id) IN (
         SELECT v.stream_key, v.viewer_id FROM streams s JOIN stream_viewers v ON v.stream_key = s.key
@@ -75,8 +75,8 @@ NOTIFICATIONS = """
     )) RETURNING 1
 """
 
-# Of rooms whose stream has closed, from the oldest event on, so that what is left has no gaps. The place of the room
-# stays: a cursor from before is answered with a snapshot. The rooms are found by steps through the index.
+# Events of rooms whose stream has closed, oldest first, so that the rest has no gaps. The place of the room is kept: a
+# join with an older cursor is answered with a snapshot. The rooms are found by steps through the index.
 ROOM_EVENTS = f"""
     WITH RECURSIVE logged (room) AS (
         (SELECT room FROM room_events WHERE room > '' ORDER BY room LIMIT 1)
@@ -96,9 +96,9 @@ ROOM_EVENTS = f"""
             ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED
         ) e LIMIT $2
     )) RETURNING 1
-"""  # noqa: S608  no value of anybody's
+"""  # noqa: S608  no values of clients
 
-# The record of their deletion goes with them, pins too.
+# Records of deletions and pins are deleted with their message.
 MESSAGES = f"""
     WITH old AS MATERIALIZED (
         SELECT m.id FROM streams s CROSS JOIN LATERAL (
@@ -112,7 +112,7 @@ MESSAGES = f"""
     DELETE FROM messages WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
 """  # noqa: S608
 
-# An entry stays as long as the record of a deletion refers to it.
+# An entry is kept as long as the record of a deletion refers to it.
 AUDIT_LOG = """
     DELETE FROM moderation_log WHERE id = ANY (ARRAY(
         SELECT l.id FROM moderation_log l
@@ -122,7 +122,7 @@ AUDIT_LOG = """
     )) RETURNING 1
 """
 
-# What was created later cannot have ended before.
+# The condition on `created_at` follows from the others, and lets PostgreSQL use its index.
 SANCTIONS = """
     DELETE FROM sanctions WHERE id = ANY (ARRAY(
         SELECT id FROM sanctions
@@ -132,7 +132,7 @@ SANCTIONS = """
     )) RETURNING 1
 """
 
-# With their items; who is still to pay keeps the order.
+# Items are deleted with their order. An unpaid order is kept.
 ORDERS = """
     DELETE FROM orders WHERE id = ANY (ARRAY(
         SELECT id FROM orders WHERE created_at < now() - $1::interval AND status <> 'PENDING'
@@ -150,7 +150,7 @@ PRODUCTS = f"""
     )) RETURNING 1
 """  # noqa: S608
 
-# Last of all, with what a stream has a few of; a sanction of its room has nothing left to hold for.
+# After all other kinds. Rows that only matter for the stream are deleted with it, such as sanctions of its room.
 STREAMS = f"""
     WITH old AS MATERIALIZED (
         SELECT s.key FROM streams s
@@ -169,7 +169,7 @@ STREAMS = f"""
 """  # noqa: S608
 
 
-# Of those that nobody relays for long, and of more than a million. The numbers can be counted again from the rest.
+# Facts that have not been relayed for OUTBOX_KEPT, and all but the newest million. A backfill can count them again.
 OUTBOX = """
     DELETE FROM outbox WHERE id = ANY (ARRAY(
         SELECT id FROM outbox
@@ -180,7 +180,7 @@ OUTBOX = """
 
 
 class Kind(NamedTuple):
-    """Rows of one kind: `name` in the metrics, what deletes them, and how long they are kept."""
+    """A kind of row: its name in the metrics, the statement that deletes rows, and how long they are kept."""
 
     name: str
     statement: str
@@ -188,7 +188,7 @@ class Kind(NamedTuple):
 
 
 def kinds(settings: Settings) -> tuple[Kind, ...]:
-    """Return all kinds, what refers to others before what it refers to."""
+    """Return all kinds; a kind that refers to others comes before these."""
     return (
         Kind("slow_mode_turns", SLOW_MODE_TURNS, timedelta(seconds=LONGEST_SLOW_MODE)),
         Kind("banned_devices", BANNED_DEVICES, timedelta(0)),

@@ -1,4 +1,4 @@
-"""Deletes what has been kept for long enough. Run by all nodes, of which one at a time deletes."""
+"""Deletes rows that have been kept for long enough. Run by all nodes, one of which deletes at a time."""
 
 import asyncio
 import time
@@ -17,15 +17,15 @@ from gateway.services.retention.kinds import Kind
 log = structlog.get_logger()
 
 BATCH = 500  # rows in one statement, some ms
-REST = 4  # times as long as a batch took is the pause after it: a fifth of one connection is the most this takes
+REST = 4  # the pause after a batch, as a multiple of its time: deleting takes at most a fifth of one connection
 
 LOCK = "SELECT pg_try_advisory_xact_lock($1) AS mine"
 
 
 class Retention:
-    """Works through the kinds in their order, in batches with pauses.
+    """Deletes rows of all kinds in their order, in batches with pauses.
 
-    A batch that the database does not finish in time is a quarter as large in the next round, and grows again.
+    If a batch fails, its size is a quarter in the next round, and grows again.
     """
 
     def __init__(self, database: Database, kinds: Sequence[Kind], metrics: Metrics) -> None:
@@ -35,12 +35,12 @@ class Retention:
         self._sizes = dict.fromkeys(kinds, BATCH)
 
     async def sweep(self) -> Counter[str]:
-        """Delete what is due; how many rows, by kind. Raises Unavailable."""
+        """Delete the rows that are due; return how many, by kind. Raises Unavailable."""
         done: Counter[str] = Counter()
         for kind in self._kinds:
             try:
                 done[kind.name] += await self._delete(kind)
-            except ConstraintError as error:  # somebody has just referred to one of the rows: they matter again
+            except ConstraintError as error:  # a new row refers to one of the rows, which are still needed
                 log.info("rows of a kind are kept for now", kind=kind.name, constraint=str(error))
         return done
 

@@ -1,9 +1,9 @@
-"""How large the tables are, as metrics. Run by every node, rarely: it is one query of a few milliseconds."""
+"""Measures the sizes of tables for the metrics. Run by every node, rarely; the query takes a few milliseconds."""
 
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 
-# What the last VACUUM or ANALYZE counted, or what was inserted since the server started where there was none.
+# The estimate of the last VACUUM or ANALYZE; without one, the rows inserted since the server started.
 SIZES = """
     SELECT c.relname AS name, CASE WHEN c.reltuples < 0 THEN s.n_live_tup ELSE c.reltuples END::float8 AS rows,
         pg_total_relation_size(c.oid) AS bytes
@@ -13,7 +13,7 @@ SIZES = """
 
 
 class TableSizes:
-    """Rows as PostgreSQL estimates them, and bytes with indexes and what is stored apart."""
+    """Measures the estimated rows of each table, and its bytes with indexes and TOAST."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database
