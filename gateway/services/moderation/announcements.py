@@ -1,4 +1,4 @@
-"""Announcements: what a moderator says to a whole room. Called by `/chat`."""
+"""Announcements of moderators to a whole room. Called by `/chat`."""
 
 from gateway.keys import chat_room
 from gateway.postgres.database import Database
@@ -15,7 +15,7 @@ from models.main.moderation import ModerationAction
 
 
 class Announcements:
-    """Announcements are stored in the room log alone; the history of a join reads them from there."""
+    """Stores announcements in the room log only; the history of a join reads them from there."""
 
     def __init__(
         self, database: Database, log: RoomLog, permissions: Permissions, audit_log: AuditLog, fanout: Fanout
@@ -31,7 +31,7 @@ class Announcements:
         room = chat_room(ask.live_id)
         async with self._log.local_lock(room):
             async with self._database.guard("chat.announce"), self._database.transaction():
-                await self._log.lock(room)  # so that nothing of somebody is announced after their mute has returned
+                await self._log.lock(room)  # a mute that has returned must prevent the announcement
                 await self._permissions.require(principal, Power.ANNOUNCE, ask.live_id)
                 seq = await self._log.next(room)
                 data = Announcement(

@@ -1,4 +1,4 @@
-"""Sanctions that follow a device, so that nobody escapes one as a new guest. Called by guests and sanctions."""
+"""Applies sanctions to devices, so that a new guest cannot evade them. Called by guests and sanctions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from models.main.moderation import SanctionKind
 
 log = structlog.get_logger()
 
-# A network with a user agent is shared by neighbours: it counts for an hour, and for bans alone.
+# Neighbours may share a network and a user agent: this pair counts for an hour, and only for bans.
 BIND = """
     INSERT INTO banned_devices (sanction_id, device, ends_at)
     SELECT $1, name, CASE WHEN starts_with(name, $3) THEN clock_timestamp() + interval '1 hour' END
@@ -46,7 +46,7 @@ INHERIT = """
 """
 
 
-# A guest of a banned network may watch and not speak, where the ban holds, as long as the network counts.
+# Mutes a guest of a banned network in the rooms of the ban, as long as the network counts.
 HUSH = """
     INSERT INTO sanctions (id, kind, stream_key, subject_id, reason, created_by, created_at, ends_at)
     SELECT
@@ -58,10 +58,9 @@ HUSH = """
 
 
 class BannedDevices:
-    """The devices of people, and the sanctions that hold for them.
+    """Remembers devices of people, and binds sanctions to them.
 
-    Args:
-        matches_network: whether a ban also counts for new guests of the same network and user agent.
+    `matches_network`: a ban also counts for new guests with the same network and user agent.
     """
 
     def __init__(
@@ -73,14 +72,14 @@ class BannedDevices:
         self._book = book
 
     async def seen(self, user_id: str, device: Device) -> None:
-        """Remember a device of somebody who came in. Never raises: while Redis is away nothing is remembered."""
+        """Remember a device of a user or guest. Never raises: while Redis is away nothing is remembered."""
         try:
             await self._book.note(user_id, device)
         except Unavailable:
-            log.warning("a device was not noted")
+            log.warning("a device was not remembered")
 
     async def of(self, subject_id: str) -> Sequence[str]:
-        """Return the names of somebody's devices; none while Redis is away."""
+        """Return the names of the devices of a user or guest; none while Redis is away."""
         try:
             return await self._book.of(subject_id)
         except Unavailable:
@@ -88,15 +87,15 @@ class BannedDevices:
             return []
 
     async def bind(self, sanction_id: UUID, kind: SanctionKind, names: Sequence[str]) -> None:
-        """Let a sanction follow devices. Called in the transaction that imposes it."""
+        """Bind a sanction to devices. Call it in the transaction that imposes the sanction."""
         networks = self._matches_network and kind is SanctionKind.BAN
         counting = [name for name in names if networks or name.startswith(SURE)]
         await self._database.query(BIND, sanction_id, counting, LIKELY)
 
     async def receive(self, guest_id: str, device: Device) -> None:
-        """Impose on a new guest what holds for their device. Raises BANNED for a ban everywhere, and Unavailable.
+        """Impose the sanctions of a device on a new guest. Raises BANNED for a ban everywhere, and Unavailable.
 
-        A ban that holds for their network only lets them in, muted where it holds.
+        A ban that only matches the network mutes the guest where the ban applies.
         """
         names = [name for name in self._names.any_of(device) if self._matches_network or name.startswith(SURE)]
         if not names:

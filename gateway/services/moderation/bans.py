@@ -1,4 +1,4 @@
-"""Bans in force. Checked at every connect and HTTP request, and for the sockets that are open."""
+"""Reads bans in force. Checked for every connect and HTTP request, and for open sockets."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,21 +16,21 @@ IN_FORCE = """
         AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
 """
 
-TOGETHER = 500  # ids in one statement
-WAITING = 10_000  # checks without an answer; more would wait for too long
+BATCH = 500  # ids in one statement
+WAITING = 10_000  # checks without an answer; further ones are refused with Unavailable
 
 
 class Bans:
-    """Nothing is cached, so that a lost notice admits nobody. Concurrent checks share one statement."""
+    """Checks bans without a cache, so that a lost notice admits nobody. Concurrent checks share one statement."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._checks: Batcher[str, datetime | None] = Batcher(
-            "bans", self._ends, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+            "bans", self._ends, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def check(self, user_id: str) -> None:
-        """Check that a user or guest is not banned everywhere. Raises BANNED, and Unavailable if that is not known."""
+        """Check that a user or guest is not banned everywhere. Raises BANNED, Unavailable."""
         ends_at = await self._checks.call(user_id)
         if ends_at is not None:
             raise refusal(Code.BANNED, until=ends_at)

@@ -1,4 +1,4 @@
-"""Clears: deleting many messages of a room at once, and undoing that. Called by `/chat` and by bans."""
+"""Clears: deletes many messages of a room at once, and restores them. Called by `/chat` and by bans."""
 
 import math
 import time
@@ -30,12 +30,11 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.rooms.places import places_between
 from models.main.moderation import ModerationAction
 
-# Messages changed in one statement, one transaction and one event: others wait for the room that long.
-BATCH = 1000
-LISTED = 100_000  # messages that one request brings back at most: their ids are held in memory
+BATCH = 1000  # messages in one transaction and one event; senders wait for the room until it ends
+LISTED = 100_000  # messages that one request restores at most: their ids are in memory
 
-# Which ones: of one sender or of all, from a moment on or from the beginning. Asked with custom plans: whether to look
-# for the sender or for the places depends on both.
+# The messages to delete: of one sender or of all, from a time on or from the beginning. Run with custom plans: whether
+# the index on senders or on places is better depends on the values.
 CHOSEN = """
     FROM messages WHERE stream_key = $1 AND deleted_at IS NULL
         AND ($2::text IS NULL OR sender_id = $2) AND ($3::timestamptz IS NULL OR created_at >= $3) AND seq >= $4
@@ -43,7 +42,7 @@ CHOSEN = """
 COUNT = f"SELECT count(*) AS count, coalesce(max(seq), 0) AS last {CHOSEN}"
 CHOOSE = f"SELECT id, seq {CHOSEN} AND seq > $5 AND seq <= $6 ORDER BY seq LIMIT $7"
 
-# A clear by time goes by the clocks of several nodes, places by when a message was stored.
+# Times are of the clocks of several nodes, places follow the commits: between deleted messages others may stay.
 SPARED = """
     SELECT seq FROM messages
     WHERE stream_key = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR sender_id = $2) AND seq BETWEEN $3 AND $4
@@ -63,7 +62,7 @@ KEPT = """
 
 
 class Choice(NamedTuple):
-    """The messages of a room to delete: the parameters of `CHOSEN`. Those before the place `first` are too old."""
+    """The messages of a room to delete: the parameters of `CHOSEN`. Messages before the place `first` are too old."""
 
     live_id: str
     user_id: str | None
@@ -72,10 +71,11 @@ class Choice(NamedTuple):
 
 
 class Clears:
-    """Raises Forbidden, NotFound, Unavailable. A large request may be half-done then; what is done is published.
+    """Clears rooms and undoes clears. Raises Forbidden, NotFound, and Unavailable.
 
-    A request that takes longer than `time_limit` is answered with how much remains. In both cases the same request does
-    the rest; for a clear that is another clear, with an id of its own.
+    After Unavailable, a part of a large request may be done; this part is published. A request that takes longer than
+    `time_limit` is answered with the number of remaining messages. In both cases, repeat the request: it does the rest.
+    A repeated clear has an id of its own.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Clears:
         self._time_limit = time_limit.total_seconds()
 
     async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
-        """Delete many messages at once, or say how many there are."""
+        """Delete messages, or with `dry_run` count them."""
         since = None if ask.last_seconds is None else now() - timedelta(seconds=ask.last_seconds)
         choice = Choice(ask.live_id, ask.user_id, since)
         if ask.dry_run:
@@ -115,7 +115,7 @@ class Clears:
         return (await self._clear(principal, Choice(live_id, user_id, None), reason, None, math.inf)).deleted
 
     async def undo(self, principal: Principal, ask: UndoClear) -> UndoAck:
-        """Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing."""
+        """Restore the messages of a clear whose texts are still stored. A second undo restores nothing."""
         room, clear_id, late = chat_room(ask.live_id), int(ask.clear_id), _deadline(self._time_limit)
         async with self._database.guard("chat.undo_clear"):
             await self._permissions.require(principal, Power.CLEAR, ask.live_id)
@@ -174,7 +174,7 @@ class Clears:
                 outgoing.extend(_cleared(choice, places, await self._spared(choice, span), entry))
                 outgoing.extend(await self._pins.drop_deleted(choice.live_id))
             deleted, done = deleted + span.messages, span.last
-            left = left - span.messages if span.messages else 0  # others may have deleted some of them
+            left = left - span.messages if span.messages else 0  # 0 messages: somebody else has deleted the rest
             self._metrics.messages_erased.labels("clear").inc(span.messages)
         return ClearAck(deleted=deleted, remaining=left, clear_id=str(entry) if entry else None, dry_run=False)
 
@@ -183,13 +183,13 @@ class Clears:
         return choice._replace(first=first)
 
     async def _count(self, choice: Choice) -> tuple[int, int]:
-        """Count the messages to delete; return that and the place of the last."""
+        """Return the number of messages to delete, and the place of the last one."""
         with custom_plans():
             row = (await self._database.query(COUNT, *choice))[0]
         return row["count"], row["last"]
 
     async def _spared(self, choice: Choice, span: Span) -> list[int]:
-        """Return the places of messages that stay between the deleted ones; of the sender, if one was chosen."""
+        """Return the places of messages that stay between the deleted ones: of the chosen sender, or of all."""
         with custom_plans():
             rows = await self._database.query(SPARED, choice.live_id, choice.user_id, span.first, span.last)
         return [row["seq"] for row in rows]
@@ -203,13 +203,13 @@ class Clears:
 
 
 def _deadline(time_limit: float) -> Callable[[], bool]:
-    """Return a function that tells whether `time_limit` seconds have passed since this call."""
+    """Return a function that returns whether `time_limit` seconds have passed since this call."""
     end = time.monotonic() + time_limit
     return lambda: time.monotonic() >= end
 
 
 def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry: int) -> list[NewEvent]:
-    """Return the events for deleted messages: as few as cover exactly these, nearly always one."""
+    """Return the fewest events that cover exactly the deleted messages; nearly always one."""
     runs = [list(run) for _, run in groupby(places, partial(bisect, spared))]
     return [
         _event(
@@ -228,7 +228,7 @@ def _cleared(choice: Choice, places: Sequence[int], spared: Sequence[int], entry
 
 
 def restored(live_id: str, clear_id: str, back: list[Message]) -> list[NewEvent]:
-    """Return the event for messages that are shown again; none for no messages. They are in the order of places."""
+    """Return the event for restored messages, which are in the order of their places; no event for no messages."""
     if not back:
         return []
     data = Restored(

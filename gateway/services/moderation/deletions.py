@@ -1,4 +1,4 @@
-"""Deleting single messages for good, and hiding them until a review. Called by `/chat`, reports and reviews."""
+"""Deletes single messages for good, and hides them until a review. Called by `/chat`, reports and reviews."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.main.moderation import ModerationAction
 
-# `revocable`: a clear or reports have deleted it, so that it may come back.
+# `revocable`: a clear or reports have deleted the message, so that it may be restored.
 FIND = """
     SELECT m.id, m.sender_id, m.deleted_at IS NOT NULL AS deleted,
         d.message_id IS NOT NULL AND (d.deleted_by IS NULL OR coalesce(e.action = $3, false)) AS revocable
@@ -32,12 +32,12 @@ FIND = """
     WHERE m.id = $1 AND m.stream_key = $2
 """
 
-# Detach a message from what deleted it before, so that undoing that does not restore it.
+# Assigns a deletion to another entry, so that undoing a clear does not restore the message.
 CLAIM = (
     "UPDATE message_deletions SET entry_id = $2, deleted_by = $3, reason = $4 WHERE message_id = $1 RETURNING entry_id"
 )
 
-# What was deleted needs no review.
+# A deleted message needs no review.
 REVIEWED = """
     UPDATE reported_messages SET decision = 'DELETED', reviewed_by = $2, reviewed_at = clock_timestamp()
     WHERE message_id = $1
@@ -47,7 +47,7 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Deletions:
-    """Raises Forbidden, NotFound, and Unavailable while the database is away; nothing is half-done then."""
+    """Deletes messages, each in one transaction. Raises Forbidden, NotFound, and Unavailable."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Deletions:
         self._metrics = metrics
 
     async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
-        """Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read.
+        """Delete the text of a message for good, wherever it can be read, then publish the deletion.
 
-        A message that a clear has deleted before stays deleted when the clear is undone.
+        If a clear has deleted the message before, undoing the clear no longer restores it.
         """
 
         async def check() -> None:
@@ -82,9 +82,9 @@ class Deletions:
     async def delete_if(
         self, principal: Principal, ask: DeleteMessage, check: Check, details: Mapping[str, Any] | None = None
     ) -> Deleted:
-        """Delete as `delete` does, if `check` allows it: it is called in the transaction, with the room locked.
+        """Delete as `delete` does, if `check` does not raise. It is called in the transaction, with the room locked.
 
-        `details` are those of the entry in the audit log.
+        `details` are for the entry in the audit log.
         """
         room = chat_room(ask.live_id)
         async with self._log.local_lock(room):
@@ -114,9 +114,9 @@ class Deletions:
         return Deleted(message_id=str(message_id), already_deleted=False)
 
     async def hide_if(self, ask: DeleteMessage, due: Callable[[], Awaitable[bool]]) -> bool:
-        """Delete a message in nobody's name, if it is `due`; return whether. A review deletes or restores it.
+        """Hide a message if `due` returns true; return whether it did. A review deletes or restores the message.
 
-        `due` is called in the transaction, with the room locked. The audit log has no entry: no staff did it.
+        `due` is called in the transaction, with the room locked. The audit log gets no entry, because no staff acts.
         """
         room = chat_room(ask.live_id)
         async with self._log.local_lock(room):

@@ -1,4 +1,4 @@
-"""Erasing and restoring the texts of messages: the statements. Called by deletions, clears and reviews."""
+"""Erases and restores the texts of messages. Called by deletions, clears and reviews."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from gateway.protocol import events
 from gateway.protocol.payloads.chat import Message
 from gateway.services.chat.messages import message_of
 
-# The original goes where only auditors look. In the room's log the message and the pins of it stay without the text;
-# what was restored loses it.
+# The text moves to `message_deletions`, which only auditors read. In the room's log, events of the message and its pins
+# lose the text, and events of restored messages lose the message.
 ERASE = """
     WITH doomed AS MATERIALIZED (
         SELECT id, seq, text FROM messages WHERE id = ANY ($1) AND deleted_at IS NULL
@@ -39,7 +39,7 @@ ERASE = """
     SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM doomed
 """
 
-# The room's log stays as it is: an event says that there is something to read again.
+# The room's log is not changed: a new event has the restored messages, or says that there are some to read.
 _RESTORE = """
     WITH back AS (
         DELETE FROM message_deletions
@@ -54,7 +54,7 @@ SHOW = _RESTORE.format(which="deleted_by IS NULL")
 
 
 class Span(NamedTuple):
-    """The changed messages: the places of the first and the last, and their number."""
+    """The erased messages: the places of the first and the last one, and their number."""
 
     first: int
     last: int
@@ -65,7 +65,7 @@ NOTHING = Span(0, 0, 0)
 
 
 class Erasure:
-    """For transactions that hold the room's lock (`RoomLog.lock`), so that nobody else changes these messages."""
+    """Changes texts. Call it in a transaction that has locked the room (`RoomLog.lock`)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

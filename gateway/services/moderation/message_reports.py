@@ -1,4 +1,4 @@
-"""Reports of messages: made by viewers, counted, and hiding a message that many report. Called by `/chat`."""
+"""Stores viewers' reports of messages, and hides messages that many report. Called by `/chat`."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,12 +17,12 @@ from gateway.services.chat.standing import Standings
 from gateway.services.moderation.deletions import Deletions
 
 BATCH = 100  # reports in one statement
-WAITING = 1000  # reports without an answer; more would wait for too long
-REVIEWED = 50  # last reports of a person whose reviews decide what the next one counts
+WAITING = 1000  # reports without an answer; further ones are refused with Unavailable
+REVIEWED = 50  # last reports of a person whose reviews decide the weight of the next one
 
-# What a report counts: the share of the person's last reviewed reports that staff agreed with, taken as if one more
-# had been; nothing for a guest, and for an account that is younger than the message. Those of one message are not
-# counted in a row, for which many reports would wait. In one order, so that two nodes never wait for each other.
+# The weight of a report is the share of the person's last reviewed reports that staff agreed with, plus one that counts
+# as agreed. It is 0 for a guest, and for an account that is younger than the message. The reports of a message have no
+# counter in its row, for whose lock many reports would wait. Rows are written in one order against deadlocks.
 REPORT = """
     WITH asked AS MATERIALIZED (
         SELECT g.*, m.id AS message_id, m.stream_key, m.sender_id = g.reporter AS own, m.created_at AS sent_at,
@@ -66,7 +66,7 @@ REPORT = """
 
 MADE = "SELECT FROM message_reports WHERE message_id = $1 AND reporter_id = $2"
 
-# The messages that enough people have reported: shown, not reviewed, and not of the staff of the room.
+# The messages with enough reports to hide them: shown, not reviewed, and not sent by the staff of the room.
 DUE = """
     SELECT c.message_id, c.stream_key
     FROM unnest((SELECT $1::uuid[])) AS asked (id)
@@ -81,7 +81,7 @@ DUE = """
         AND (SELECT sum(weight) FROM message_reports WHERE message_id = asked.id) >= $2::float8
 """
 
-# Of rooms with staff. A cleared message needs no review; undoing the clear puts it back.
+# The open reports of rooms. A cleared message needs no review, unless the clear is undone.
 OPEN = """
     SELECT g.room AS live_id, s.host_id::text AS host_id, count(c.message_id)::int AS open,
         count(c.message_id) FILTER (WHERE c.hidden)::int AS hidden, coalesce(sum(c.reports), 0)::int AS reports
@@ -100,11 +100,11 @@ OPEN = """
     GROUP BY g.room, s.host_id
 """
 
-REASON = "reported"  # of a hidden message
+REASON = "reported"  # in the event of a hidden message
 
 
 class _Draft(NamedTuple):
-    """One report: its columns."""
+    """The columns of a report."""
 
     live_id: str
     message_id: UUID
@@ -115,11 +115,11 @@ class _Draft(NamedTuple):
 
 
 class MessageReports:
-    """Reports are stored in batches, so that a room that reports one message holds one connection of a node.
+    """Stores reports in batches, so that a room that reports one message uses one connection of a node.
 
     Args:
         database: The main database.
-        standings: Says who is banned or muted.
+        standings: To refuse reports of banned and muted people.
         deletions: Hides messages.
         metrics: Counts reports and hidden messages.
         hide_at: The weight of reports that hides a message; 0 hides none.
@@ -142,7 +142,7 @@ class MessageReports:
         await self._batches.close()
 
     async def report(self, principal: Principal, ask: Report) -> Reported:
-        """Store a report of a message for the staff of the room; a second one of the same person changes nothing.
+        """Store a report of a message for the staff of the room. A second report by the same person has no effect.
 
         Raises:
             NotFound: There is no such message in this room.
@@ -157,13 +157,13 @@ class MessageReports:
         draft = _Draft(ask.live_id, message_id, principal.user_id, account, ask.reason, ask.note or None)
         try:
             duplicate = await self._batches.call(draft)
-        except ConstraintError:  # deleted with its stream at this moment
+        except ConstraintError:  # the message was deleted with its stream in between
             raise NotFound("There is no such message") from None
         self._metrics.reports.labels("repeated" if duplicate else "made").inc()
         return Reported(message_id=str(message_id), duplicate=duplicate)
 
     async def repeated(self, principal: Principal, ask: Report) -> Reported | None:
-        """Return the answer to a repeated report, None if the person has not reported the message before."""
+        """Return the answer to a repeated report; None if the person has not reported the message before."""
         message_id = uuid_of(ask.message_id)
         async with self._database.guard("reports.repeated"):
             made = await self._database.query(MADE, message_id, principal.user_id)
@@ -188,9 +188,9 @@ class MessageReports:
         return answers
 
     async def _hide(self, message_ids: list[UUID]) -> None:
-        """Hide those of the messages that are due, each once: whether it is due is asked again under its room's lock.
+        """Hide the messages that are due, each once: `due` is checked again with the room locked.
 
-        If that fails, the next report does it, also a repeated one.
+        If this fails, the next report hides them, even a repeated one.
         """
         for row in await self._due(message_ids):
             message_id, live_id = row["message_id"], row["stream_key"]

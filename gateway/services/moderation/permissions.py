@@ -17,22 +17,22 @@ ROLE = "SELECT role FROM users WHERE id = $1"
 
 
 class Permissions:
-    """Decides by role and by the stream's host; a former host, who is a USER now, is one no more."""
+    """Checks permissions by role and host. The host of a stream whose role is now USER has none."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def require(self, principal: Principal, power: Power, live_id: str | None) -> None:
-        """Check that somebody has a power in a room, or everywhere for None.
+        """Check that a user has a power in a room, or, if `live_id` is None, everywhere.
 
-        Raises Forbidden, NotFound for an unknown room, and BANNED or MUTED: a muted moderator must neither announce
-        what they may not say nor unmute themselves.
+        Raises Forbidden, NotFound for an unknown room, and BANNED or MUTED: a muted moderator must neither send
+        announcements nor unmute themselves.
         """
-        held = None if live_id is None else await standing.read(self._database, principal, live_id)
-        if power not in powers(principal.role, hosting=held is not None and held.hosting):
+        found = None if live_id is None else await standing.read(self._database, principal, live_id)
+        if power not in powers(principal.role, hosting=found is not None and found.hosting):
             raise Forbidden
-        if held is not None:
-            held.require(Code.BANNED, Code.MUTED)
+        if found is not None:
+            found.require(Code.BANNED, Code.MUTED)
 
     async def require_over(self, user_id: str, live_id: str | None) -> None:
         """Check that a user or guest can be sanctioned: not an administrator, and not the host in their own room.
@@ -43,9 +43,9 @@ class Permissions:
             return
         role = await self._role(user_id)
         if role is Role.ADMIN:
-            raise Forbidden("Nobody can act on an administrator")
+            raise Forbidden("An administrator cannot be sanctioned")
         if live_id is not None and user_id == await self._host(live_id) and role in STAFF:
-            raise Forbidden("Nobody can act on the host of the room")
+            raise Forbidden("The host of the room cannot be sanctioned there")
 
     async def _host(self, live_id: str) -> str:
         for row in await self._database.query(HOST, live_id):
@@ -55,7 +55,7 @@ class Permissions:
     async def _role(self, user_id: str) -> Role:
         with suppress(ValueError):
             key = UUID(user_id)
-            if str(key) == user_id:  # sanctions are looked up by the id as it is written everywhere
+            if str(key) == user_id:  # sanctions are stored and looked up by the canonical form of the id
                 for row in await self._database.query(ROLE, key):
                     return Role(row["role"])
         raise NotFound("There is no such user")

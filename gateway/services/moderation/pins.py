@@ -1,4 +1,4 @@
-"""Pinned messages: pinned, unpinned, and expired. Called by `/chat`, the chat service and deletions."""
+"""Pins messages, unpins them, and ends expired pins. Called by `/chat`, the chat service and deletions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,12 +20,12 @@ from gateway.services.rooms.log import NewEvent, RoomLog
 from gateway.services.rooms.outbox import Outbox
 from models.main.moderation import ModerationAction
 
-MOST = 5  # of a room; one more takes the place of the oldest
-ROOMS = 100  # whose pins are ended in one round
+MOST = 5  # pins of a room; another one replaces the oldest
+ROOMS = 100  # rooms whose expired pins are ended in one sweep
 
 FIND = "SELECT id, text FROM messages WHERE id = $1 AND stream_key = $2"
 
-# By the clock of the database, which ends them too.
+# Pins begin and end by the clock of the database.
 PIN = """
     INSERT INTO pins (message_id, stream_key, pinned_by, created_at, ends_at)
     SELECT $1, $2, $3, moment, moment + $4 * interval '1 second' FROM clock_timestamp() AS moment
@@ -51,7 +51,7 @@ DUE = "SELECT DISTINCT stream_key FROM pins WHERE ends_at <= clock_timestamp() L
 
 EXPIRE = "DELETE FROM pins WHERE stream_key = $1 AND ends_at <= clock_timestamp() RETURNING message_id"
 
-# As of the beginning of the transaction: a message pinned in it is shown, however soon its pin ends.
+# By the start of the transaction, so that a message pinned in it is always found.
 SHOWN = """
     SELECT m.*, p.pinned_by, p.created_at AS pinned_at, p.ends_at AS pinned_until
     FROM pins p CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = p.message_id LIMIT 1) m
@@ -61,10 +61,7 @@ SHOWN = """
 
 
 class Pins:
-    """Raises Forbidden, NotFound, and Unavailable while the database is away; nothing is half-done then.
-
-    Every change is logged as an event of the room in the same transaction, so that each node delivers it exactly once.
-    """
+    """Changes pins, each in one transaction with its logged event. Raises Forbidden, NotFound, and Unavailable."""
 
     def __init__(
         self, database: Database, log: RoomLog, outbox: Outbox, permissions: Permissions, audit_log: AuditLog
@@ -76,7 +73,7 @@ class Pins:
         self._audit_log = audit_log
 
     async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
-        """Show a message on top, for a while or for good. Raises Conflict if it was deleted."""
+        """Pin a message, for some seconds or for good. Raises Conflict if it was deleted."""
         room = chat_room(ask.live_id)
         async with self._outbox.change("chat.pin", room) as outgoing:
             await self._log.lock(room)
@@ -85,20 +82,20 @@ class Pins:
             await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
             replaced = await self._database.query(REPLACE, ask.live_id, MOST)
             [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
-            await self._enter(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
+            await self._record(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
             event = NewEvent(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
             outgoing.extend([*_unpinned(ask.live_id, replaced, Cause.REPLACED), event])
         return PinAck(message_id=pinned.id, until=pinned.pinned_until)
 
     async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
-        """Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id."""
+        """Unpin a message; do nothing if it is not pinned. Raises NotFound for an unknown id."""
         room = chat_room(ask.live_id)
         async with self._outbox.change("chat.unpin", room) as outgoing:
             await self._log.lock(room)
             await self._permissions.require(principal, Power.PIN, ask.live_id)
             rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
             if rows:
-                await self._enter(ModerationAction.UNPIN, principal, ask, {})
+                await self._record(ModerationAction.UNPIN, principal, ask, {})
             elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
                 raise NotFound("There is no such message")
             outgoing.extend(_unpinned(ask.live_id, rows, Cause.UNPINNED))
@@ -121,7 +118,7 @@ class Pins:
         return list(_unpinned(live_id, await self._database.query(DROP_DELETED, live_id), Cause.DELETED))
 
     async def expire(self) -> int:
-        """Unpin expired messages in all rooms; return how many. Of several nodes, one does it for each."""
+        """End the expired pins of all rooms; return how many. Each is ended by one node."""
         async with self._database.guard("pins.due"):
             due = await self._database.query(DUE, ROOMS)
         return sum([await self._expire(row["stream_key"]) for row in due])
@@ -142,7 +139,7 @@ class Pins:
             return message_id
         raise NotFound("There is no such message")
 
-    async def _enter(
+    async def _record(
         self, action: ModerationAction, principal: Principal, ask: PinMessage | UnpinMessage, details: dict[str, Any]
     ) -> None:
         message_id = str(uuid_of(ask.message_id))

@@ -1,4 +1,4 @@
-"""The review of reported messages: listed, kept or deleted by the staff of a room. Called by the HTTP edge."""
+"""Lists reported messages for staff, who keep or delete them. Called by the HTTP edge."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ from models.main.moderation import ModerationAction
 AROUND = 3  # messages shown before and after a reported one
 NOTES = 20  # of one message
 
-# The text of a hidden message is shown to staff. A message that a clear has deleted needs no review.
+# Staff sees the text of a hidden message. A message that a clear has deleted needs no review.
 VIEW = """
     SELECT c.message_id, c.stream_key AS live_id, c.created_at AS first_reported_at, c.reviewed_by::text, c.reviewed_at,
         m.seq, m.sender_id AS user_id, m.username, m.role, m.created_at AS timestamp, state.*,
@@ -62,7 +62,7 @@ VIEW = """
     WHERE {where}
 """
 
-# $1: of whose streams, for a host. A page begins after the message of the cursor ($7, $8).
+# $1: the host to whose streams the page is limited, or NULL. The page begins after the message of the cursor ($7, $8).
 PAGE = VIEW.format(
     where="""
     ($1::uuid IS NULL OR c.stream_key IN (SELECT key FROM streams WHERE host_id = $1))
@@ -109,9 +109,9 @@ KEEP = """
 
 
 class ReportReviews:
-    """For administrators and moderators, and for hosts in the rooms of their own streams.
+    """Reviews messages, for administrators and moderators, and for hosts in the rooms of their own streams.
 
-    Raises Forbidden for everybody else, NotFound for a message that nobody has reported, and Unavailable.
+    Raises Forbidden for everybody else, NotFound for a message without reports, and Unavailable.
     """
 
     def __init__(
@@ -173,10 +173,9 @@ class ReportReviews:
         )
 
     async def review(self, principal: Principal, message_id: str, ask: ReviewReports) -> ReportedMessageView:
-        """Keep or delete a reported message, and return it. The same decision again changes nothing.
+        """Keep or delete a reported message, and return it. Repeating a decision has no effect.
 
-        Staff deletes what others have reported; what they alone have reported, only administrators. Nobody but
-        administrators keeps their own message.
+        Only administrators may delete a message that nobody else has reported, or keep a message of their own.
 
         Raises:
             Forbidden: As above.
@@ -204,7 +203,7 @@ class ReportReviews:
             if found.status == "DELETED":
                 raise Conflict("The message was deleted")
             if found.user_id == principal.user_id and not _may_delete(principal):
-                raise Forbidden("Somebody else reviews your message")
+                raise Forbidden("You cannot review your own message")
             back = await self._erasure.show(key) if found.hidden else []
             if found.hidden and not back:
                 raise Conflict("The text of the message is no longer stored")
@@ -237,13 +236,13 @@ class ReportReviews:
                 await check()
 
     async def _scope(self, principal: Principal, live_id: str | None) -> UUID | None:
-        """Return the host to whose streams a reader is limited, as `scope_of`; a host without streams reads nothing."""
+        """Return the host to whose streams a reader is limited. Unlike `scope_of`, accept a host without streams."""
         if live_id is None and principal.role is Role.HOST:
             return UUID(principal.user_id)
         return await scope_of(self._database, principal, live_id)
 
     async def _find(self, principal: Principal, key: UUID) -> ReportedMessageView:
-        """Return a reported message to staff of its room; nobody else learns whether somebody has reported it."""
+        """Return a reported message. Check the reader first: only staff may know whether a message was reported."""
         for row in await self._database.query(ROOM, key):
             await require_staff(self._database, principal, row["stream_key"])
         return await self._get(key)

@@ -1,4 +1,4 @@
-"""The settings of chat rooms: slow mode, freezing, guests. Called by `/chat`."""
+"""Changes the settings of chat rooms: slow mode, freezing, guests. Called by `/chat`."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ FORGET_TURNS = "DELETE FROM chat_turns WHERE stream_key = $1"
 
 
 class RoomSettingsService:
-    """Raises Forbidden for who may not moderate the room, NotFound, Unavailable. `live_id` is the stream key."""
+    """Changes settings. Raises Forbidden without the permission, NotFound, Unavailable. `live_id` is the stream key."""
 
     def __init__(
         self,
@@ -47,17 +47,17 @@ class RoomSettingsService:
         self._notices = notices
 
     async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
-        """Set the seconds between two messages of one sender; 0 is no slow mode."""
+        """Set the seconds between two messages of one sender; 0 turns slow mode off."""
         change = {"slow_mode_seconds": ask.seconds}
         return await self._change(principal, ask.live_id, change, ModerationAction.SLOW_MODE)
 
     async def freeze(self, principal: Principal, ask: Freeze) -> SettingsChanged:
-        """Freeze a room, so that only moderators write, or end that."""
+        """Freeze a room, so that only moderators may send messages, or unfreeze it."""
         action = ModerationAction.FREEZE if ask.frozen else ModerationAction.UNFREEZE
         return await self._change(principal, ask.live_id, {"frozen": ask.frozen}, action)
 
     async def allow_guests(self, principal: Principal, ask: AllowGuests) -> SettingsChanged:
-        """Allow guests to write, or refuse them."""
+        """Allow guests to send messages, or forbid it."""
         action = ModerationAction.ALLOW_GUESTS if ask.allowed else ModerationAction.REFUSE_GUESTS
         return await self._change(principal, ask.live_id, {"guests_allowed": ask.allowed}, action)
 

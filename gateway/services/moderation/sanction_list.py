@@ -1,4 +1,4 @@
-"""Mutes and bans as moderators read them. Called by the HTTP edge and by the sanctions service."""
+"""Lists mutes and bans for staff. Called by the HTTP edge and by the sanctions service."""
 
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ VIEW = """
 
 GET = f"{VIEW} WHERE s.id = $1"
 
-# $1: of whose streams, for a host. A page begins after the sanction of the cursor ($6, $7).
+# $1: the host to whose streams the page is limited, or NULL. The page begins after the sanction of the cursor ($6, $7).
 PAGE = f"""
     {VIEW}
     WHERE ($1::uuid IS NULL OR s.stream_key IN (SELECT key FROM streams WHERE host_id = $1))
@@ -37,11 +37,11 @@ PAGE = f"""
             OR (s.lifted_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > clock_timestamp())) = $5)
         AND ($6::timestamptz IS NULL OR (s.created_at, s.id) < ($6, $7::uuid))
     ORDER BY s.created_at DESC, s.id DESC LIMIT $8
-"""  # noqa: S608  parts of our own
+"""  # noqa: S608  no values of clients
 
 
 class SanctionList:
-    """Lists sanctions with their subjects and moderators, also those that have ended. Raises Unavailable."""
+    """Lists sanctions with the names of people; ended sanctions, too. Raises Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,7 +62,7 @@ class SanctionList:
         return SanctionPage(items=[_view(row) for row in items], next_cursor=cursor)
 
     async def get(self, sanction_id: str) -> SanctionView:
-        """One sanction. Raises NotFound."""
+        """Return a sanction. Raises NotFound."""
         try:
             number = UUID(sanction_id)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Mutes and bans: imposed, replaced, lifted. Called by `/chat` and the HTTP edge; what holds is asked elsewhere."""
+"""Imposes, replaces and lifts mutes and bans. Called by `/chat` and the HTTP edge."""
 
 import asyncio
 import time
@@ -26,14 +26,14 @@ from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.rooms.log import RoomLog
 from models.main.moderation import ModerationAction, SanctionKind
 
-# One that has run out is history: what is imposed next is another one.
+# Ends an expired sanction, so that the next one is a new row.
 END = """
     UPDATE sanctions SET lifted_at = ends_at
     WHERE subject_id = $1 AND kind = $2 AND stream_key IS NOT DISTINCT FROM $3
         AND lifted_at IS NULL AND ends_at <= clock_timestamp()
 """
 
-# By the clock of the database, which is the one that it is compared with.
+# Sanctions begin and end by the clock of the database.
 IMPOSE = """
     INSERT INTO sanctions (id, kind, stream_key, subject_id, reason, created_by, created_at, ends_at)
     SELECT gen_random_uuid(), $1, $2, $3, $4, $5, moment, moment + $6 * interval '1 second'
@@ -44,7 +44,7 @@ IMPOSE = """
     RETURNING id, ends_at
 """
 
-# With it change those that guests of the same device have inherited.
+# Changes a sanction, and those that guests of the same device have inherited from it.
 CHANGE = """
     WITH named AS (
         SELECT * FROM sanctions
@@ -62,7 +62,7 @@ CHANGE = """
     RETURNING subject_id, ends_at, reason
 """
 
-# With it goes what guests of the same device have inherited.
+# Lifts a sanction, and those that guests of the same device have inherited from it.
 LIFT = """
     WITH named AS (
         SELECT id FROM sanctions
@@ -81,19 +81,19 @@ LIFT = """
     RETURNING subject_id, (SELECT host_id::text FROM streams WHERE key = stream_key) AS host_id
 """
 
-# The transactions of this database that are storing messages: each has locked the table before it asks who may send.
+# The transactions of this database that store messages: each has locked the table before it checks sanctions.
 STORING = """
     SELECT coalesce(array_agg(virtualtransaction), '{}') AS answer FROM pg_locks
     WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND relation = 'messages'::regclass AND mode = 'RowExclusiveLock' AND granted
 """
-STILL_STORING = f"SELECT (SELECT answer FROM ({STORING}) now) && $1::text[] AS answer"  # noqa: S608  parts of our own
+STILL_STORING = f"SELECT (SELECT answer FROM ({STORING}) now) && $1::text[] AS answer"  # noqa: S608  no values of clients
 
-LOOK = 0.005  # s between two looks whether what was being stored has been
-LONGEST = 0.5  # s that a ban waits for that: there may be longer transactions
+LOOK = 0.005  # s between two checks whether these transactions have ended
+LONGEST = 0.5  # s that a ban waits for them at most
 
-# The streams are found one after the other, each by one look into the index on senders and streams: comparing both at
-# once leaves no other.
+# The streams in which a sender has written, found one after the other, each by one look-up in the index on senders and
+# streams. Comparing both columns as one row leaves PostgreSQL no other index.
 WROTE_IN = """
     WITH RECURSIVE wrote (sender, key) AS (
         (SELECT sender_id, stream_key FROM messages WHERE (sender_id, stream_key) > ($1, '')
@@ -117,17 +117,17 @@ class _Imposed(NamedTuple):
     ends_at: datetime | None
 
 
-class _Whom(NamedTuple):
+class _Target(NamedTuple):
     live_id: str | None
     user_id: str
     reason: str | None = None
 
 
 class Sanctions:
-    """Raises Forbidden for who may not, and whom nobody may act on, NotFound, Unavailable.
+    """Changes sanctions. Raises Forbidden, also for subjects who cannot be sanctioned, NotFound, and Unavailable.
 
-    A subject has one sanction of a kind in a room: another one replaces it. When a call returns, its effect holds for
-    every message that is stored and every connect and join; the subject's open sockets get it by a notice to all nodes.
+    A subject has one sanction of a kind in a room: a new one replaces it. When a call returns, its effect holds for all
+    later messages, connects and joins. A notice to all nodes applies it to open sockets of the subject.
     """
 
     def __init__(
@@ -153,19 +153,19 @@ class Sanctions:
         self._metrics = metrics
 
     async def mute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
-        """Mute somebody in a room: they read and do not write."""
+        """Mute a user or guest in a room: they can read and not write."""
         imposed = await self._impose(principal, Power.MUTE, ask)
         ends_at = until(imposed.ends_at)
         await self._notices.notify(UserMuted(ask.user_id, ask.live_id, ends_at))
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id))
 
     async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
-        """Lift a mute; do nothing if there is none."""
+        """Lift a mute; do nothing without one."""
         await self._lift(principal, Power.MUTE, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
-        """Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them."""
+        """Ban a user or guest from a room, or everywhere; `deleted` is the number of deleted messages."""
         imposed = await self._impose(principal, Power.BAN, ask)
         ends_at = until(imposed.ends_at)
         await self._notices.notify(UserBanned(ask.user_id, ask.live_id, ends_at, ask.reason))
@@ -177,40 +177,40 @@ class Sanctions:
         )
 
     async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
-        """Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans."""
+        """Lift a ban; do nothing without one. A ban everywhere and a ban from a room are two bans."""
         await self._lift(principal, Power.BAN, ask)
         return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
 
     async def lift(self, principal: Principal, sanction_id: str) -> SanctionView:
         """Lift a sanction by its id; do nothing if it is no longer in force.
 
-        Those who may impose it may lift it. Raises NotFound for an unknown id.
+        It takes the permission to impose it. Raises NotFound for an unknown id.
         """
         sanction = await self._sanctions.get(sanction_id)
-        whom = _Whom(sanction.live_id, sanction.user_id)
-        await self._lift(principal, Power(sanction.kind), whom, UUID(sanction.id))
+        target = _Target(sanction.live_id, sanction.user_id)
+        await self._lift(principal, Power(sanction.kind), target, UUID(sanction.id))
         return await self._sanctions.get(sanction_id)
 
     async def change(self, principal: Principal, sanction_id: str, ask: ChangeSanction) -> SanctionView:
-        """Give a sanction in force another end, counted from now. Those who may impose it may change it.
+        """Change the end of a sanction in force; seconds count from now. It takes the permission to impose it.
 
         Raises NotFound for an unknown id, and Conflict for one that is no longer in force.
         """
         sanction = await self._sanctions.get(sanction_id)
-        power, whom = Power(sanction.kind), _Whom(sanction.live_id, sanction.user_id, ask.reason)
+        power, target = Power(sanction.kind), _Target(sanction.live_id, sanction.user_id, ask.reason)
         async with self._database.guard("chat.change_sanction"), self._database.transaction():
-            await self._allow(principal, power, whom)
+            await self._allow(principal, power, target)
             rows = await self._database.query(CHANGE, UUID(sanction.id), ask.seconds, ask.reason, SURE, PREFIX)
             if not rows:
                 raise Conflict("The sanction is no longer in force")
             ends_at = until(rows[0]["ends_at"])
             details = {"kind": sanction.kind, "until": iso(ends_at), "before": iso(sanction.until)}
-            await self._enter(ModerationAction.CHANGE_SANCTION, principal, whom, details)
+            await self._record(ModerationAction.CHANGE_SANCTION, principal, target, details)
         for row in rows:
             if power is Power.MUTE:
-                await self._notices.notify(UserMuted(row["subject_id"], whom.live_id, ends_at))
+                await self._notices.notify(UserMuted(row["subject_id"], target.live_id, ends_at))
             else:
-                await self._notices.notify(UserBanned(row["subject_id"], whom.live_id, ends_at, row["reason"]))
+                await self._notices.notify(UserBanned(row["subject_id"], target.live_id, ends_at, row["reason"]))
         return await self._sanctions.get(sanction_id)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
@@ -227,21 +227,21 @@ class Sanctions:
             imposed = _Imposed(rows[0]["id"], rows[0]["ends_at"])
             await self._devices.bind(imposed.id, kind, names)
             details = {"until": iso(until(imposed.ends_at)), "devices": len(names)}
-            await self._enter(ModerationAction(power), principal, ask, details)
+            await self._record(ModerationAction(power), principal, ask, details)
         self._metrics.sanctions.labels(power.lower()).inc()
         return imposed
 
     async def _lift(
-        self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Whom, sanction_id: UUID | None = None
+        self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Target, sanction_id: UUID | None = None
     ) -> None:
-        """Lift what holds, or with `sanction_id` that sanction alone, and tell the nodes of each person concerned."""
+        """Lift the sanction in force, or only `sanction_id`; notify the nodes for each subject."""
         action = ModerationAction(f"UN{power}")
         async with self._database.guard(f"chat.{action.lower()}"), self._database.transaction():
             await self._allow(principal, power, ask)
             kind, lifter = SanctionKind(power), UUID(principal.user_id)
             rows = await self._database.query(LIFT, ask.user_id, kind, ask.live_id, SURE, PREFIX, lifter, sanction_id)
             if rows:
-                await self._enter(action, principal, ask, {})
+                await self._record(action, principal, ask, {})
         if rows:
             self._metrics.sanctions.labels(action.lower()).inc()
         for row in rows:
@@ -250,27 +250,27 @@ class Sanctions:
             else:
                 await self._notices.notify(UserUnbanned(row["subject_id"], ask.live_id, row["host_id"]))
 
-    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Whom) -> None:
+    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Target) -> None:
         if ask.live_id is not None:
-            await self._log.lock(chat_room(ask.live_id))  # what is being stored there is stored before, or asks after
+            await self._log.lock(chat_room(ask.live_id))  # a message is stored before this change, or checked after it
         await self._permissions.require(principal, power, ask.live_id)
         await self._permissions.require_over(ask.user_id, ask.live_id)
 
     async def _settle(self) -> None:
-        """Wait until no transaction is storing that began before a ban everywhere, which locks no room."""
+        """Wait for the transactions that began to store before a ban everywhere, because it locks no room."""
         end = time.monotonic() + LONGEST
-        storing = await self._ask(STORING)
+        storing = await self._query_storing(STORING)
         while storing and time.monotonic() < end:
-            if not await self._ask(STILL_STORING, storing):
+            if not await self._query_storing(STILL_STORING, storing):
                 return
             await asyncio.sleep(LOOK)
 
-    async def _ask(self, statement: str, *values: Any) -> Any:
+    async def _query_storing(self, statement: str, *values: Any) -> Any:
         async with self._database.guard("chat.settle"):
             return (await self._database.query(statement, *values))[0]["answer"]
 
-    async def _enter(
-        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser | _Whom, details: dict[str, Any]
+    async def _record(
+        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser | _Target, details: dict[str, Any]
     ) -> None:
         await self._audit_log.record(
             action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details

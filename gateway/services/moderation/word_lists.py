@@ -1,4 +1,4 @@
-"""The lists of words that messages and names are checked for. Called by chat and accounts, changed over HTTP."""
+"""The lists of words with which messages and names are checked. Called by chat and accounts, changed over HTTP."""
 
 import asyncio
 from typing import Annotated, Any
@@ -22,13 +22,13 @@ from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat import word_filter
 from models.main.moderation import ListedWord, ModerationAction, WordAction
 
-CHECK = 0.5  # s between two looks for changes: all nodes know of one within a second, and there is no notice to lose
-MAX_WORDS = 10_000  # in all lists; each node holds them all, and reads them all when one has changed
+CHECK = 0.5  # s between two checks for changes: all nodes apply one within a second, without a notice that may be lost
+MAX_WORDS = 10_000  # in all lists; each node has all in memory, and reads all after a change
 REFUSAL = "The message has a word that is not allowed here"
 
 ACTIONS = (ModerationAction.ADD_WORD, ModerationAction.CHANGE_WORD, ModerationAction.REMOVE_WORD)
 
-# Changes are made one after the other, so that the newest entry of the audit log says which of them a node has read.
+# Changes are serialised, so that the newest entry of the audit log is the version of the lists.
 LOCK = "SELECT pg_advisory_xact_lock($1)"
 VERSION = "SELECT max(id) AS version FROM moderation_log WHERE action = ANY ($1)"
 ALL = "SELECT stream_key, word, action FROM listed_words"
@@ -39,26 +39,26 @@ Id = Annotated[UUID, Field(strict=False)]
 class WordLists:
     """The words of each room and of all rooms, compiled on this node.
 
-    A change holds on this node when the call returns, and on all nodes within a second. While the database is away, the
-    lists are those that were read last.
+    A change applies on this node when the call returns, and on all nodes within a second. While the database is away,
+    the last lists apply.
     """
 
     def __init__(self, database: Database, audit_log: AuditLog, metrics: Metrics) -> None:
         self._database = database
         self._audit_log = audit_log
         self._metrics = metrics
-        self._version: int | None = -1  # of no list
+        self._version: int | None = -1  # of no list: the first refresh reads the lists
         self._general, self._rooms = word_filter.compiled([])
-        self._refreshing = asyncio.Lock()  # a call that has read older lists must not store them over newer ones
+        self._refreshing = asyncio.Lock()  # or older lists could replace newer ones
         self._refresher = Periodic("word-lists", CHECK, self.refresh, Unavailable)
 
     async def start(self) -> None:
-        """Read the lists, and go on looking for changes. Raises Unavailable."""
+        """Read the lists, and start to check for changes. Raises Unavailable."""
         await self.refresh()
         self._refresher.start()
 
     async def close(self) -> None:
-        """Stop looking for changes."""
+        """Stop checking for changes."""
         await self._refresher.close()
 
     async def refresh(self) -> None:
@@ -70,14 +70,14 @@ class WordLists:
                     return
                 rows = await self._database.query(ALL)
             words = [(row["stream_key"], row["word"], WordAction(row["action"])) for row in rows]
-            # 10,000 words take 50 ms, more than a node may be kept from its sockets.
+            # In a thread: 10,000 words take 50 ms, which is too long for the event loop.
             self._general, self._rooms = await asyncio.to_thread(word_filter.compiled, words)
             self._version = version
 
     # --- texts --------------------------------------------------------------------------------------------------------
 
     def check(self, live_id: str, text: str) -> str:
-        """Return a message with the words masked that are to be. Raises INVALID_MESSAGE if it must not be said."""
+        """Return a message with listed words masked. Raises INVALID_MESSAGE if a word is blocked."""
         said = self._rooms.get(live_id, self._general).apply(text)
         if said is None:
             self._metrics.words.labels("block").inc()
@@ -87,7 +87,7 @@ class WordLists:
         return said
 
     def test(self, ask: SampleText) -> FilteredText:
-        """What would happen to a message by the lists that this node has read; nothing is counted."""
+        """Return what `check` would do with a message. The metrics do not count it."""
         words = self._general if ask.live_id is None else self._rooms.get(ask.live_id, self._general)
         said = words.apply(ask.text)
         if said is None:
@@ -95,7 +95,7 @@ class WordLists:
         return FilteredText(action="ALLOW" if said == ask.text else "MASK", text=said)
 
     def allows(self, name: str) -> bool:
-        """Whether a name is free of the words that are masked or blocked in all rooms."""
+        """Return whether a name has no word that is masked or blocked in all rooms."""
         return self._general.apply(name) == name
 
     # --- the lists ----------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class WordLists:
         return _view(listed)
 
     async def change(self, principal: Principal, word_id: str, ask: ChangeWord) -> WordView:
-        """Change what is done about a word. Raises NotFound."""
+        """Change the action of a word. Raises NotFound."""
         async with self._database.guard("words.change"), self._database.transaction():
             await self._database.query(LOCK, WORDS_LOCK)
             listed = await _find(word_id)
