@@ -2,4 +2,4 @@
 
 
 class MediaError(Exception):
-    """A permanent failure: another attempt would fail as well. Its text is for users and names no path or program."""
+    """A permanent failure, which another attempt would repeat. Its text is for users and has no path or program."""

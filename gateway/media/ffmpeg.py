@@ -17,28 +17,28 @@ from gateway.settings import SettingsError
 
 log = structlog.get_logger()
 
-NICE = "10"  # others on the machine go first
-LOOK = 20.0  # s that reading a file's head may take
-LAST_WORDS = 20  # lines of errors that are kept
+NICE = "10"  # below other processes of the machine
+LOOK = 20.0  # s for reading the head of a file
+ERROR_CHUNKS = 20  # pieces at the end of the error output that are kept
 
-# A recording is one local file in one of these formats. Playlists and scripts, which name other files or addresses,
-# are not among them, whatever a file is called.
+# A recording is one local file in one of these formats. Playlists and scripts, which can name other files or addresses,
+# are refused by their content, whatever the name of the file is.
 CONTAINERS = "mov,matroska,flv,mpegts"
 SOURCE = ("-protocol_whitelist", "file", "-format_whitelist", CONTAINERS)
 
 
 class Ffmpeg:
-    """One ffmpeg program. Raises MediaError for what it cannot do."""
+    """One ffmpeg program. Raises MediaError if it fails."""
 
     def __init__(self, program: str) -> None:
-        """Take a name on the PATH or a path as `program`. Raises SettingsError if there is no such program."""
+        """`program` is a name on the PATH or a path. Raises SettingsError if there is no such program."""
         found = shutil.which(program)
         if found is None:
             raise SettingsError([f"FFMPEG: there is no program {program}; install ffmpeg, or say where it is"])
         self._command = [*_guarded(), found, "-hide_banner", "-nostdin", "-nostats"]
 
     async def look(self, source: Path, size: int) -> Metadata:
-        """Return what a recording of so many bytes is made of, as its container says."""
+        """Return the metadata of a recording of `size` bytes from its container."""
         async with self._run([*SOURCE, "-i", str(source)], LOOK) as process:
             _, errors = await process.communicate()
         text = errors.decode(errors="replace")
@@ -63,24 +63,24 @@ class Ffmpeg:
     async def convert(
         self, arguments: Sequence[str], limit: float, progress: Callable[[float], None] = lambda _: None
     ) -> None:
-        """Run a conversion for at most `limit` s; call `progress` with the number of seconds that are done.
+        """Run a conversion for at most `limit` s; call `progress` with the converted seconds.
 
-        The arguments are ours, and begin with those of the source. A caller that is cancelled leaves no process behind.
+        `arguments` begin with those of the source, and have no options of clients. A cancellation kills the process.
         """
         options = ["-loglevel", "error", "-y", "-progress", "pipe:1", "-stats_period", "0.5"]
         async with self._run([*options, *arguments], limit) as process:
-            errors = asyncio.create_task(_last_words(process))
+            errors = asyncio.create_task(_last_errors(process))
             try:
                 assert process.stdout is not None  # noqa: S101  asked for in _run
                 async for line in process.stdout:
                     if (seconds := output.seconds_done(line.decode(errors="replace"))) is not None:
                         progress(seconds)
-                said = await errors
+                text = await errors
             finally:
                 errors.cancel()
             if await process.wait() != 0:
-                log.warning("ffmpeg failed", code=process.returncode, said=said)
-                raise MediaError(output.reason(said))
+                log.warning("ffmpeg failed", code=process.returncode, said=text)
+                raise MediaError(output.reason(text))
 
     @asynccontextmanager
     async def _run(self, arguments: Sequence[str], limit: float) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -104,9 +104,9 @@ def _guarded() -> list[str]:
     return [*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), *([nice, "-n", NICE] if nice else [])]
 
 
-async def _last_words(process: asyncio.subprocess.Process) -> str:
+async def _last_errors(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None  # noqa: S101  asked for in _run
-    lines: deque[str] = deque(maxlen=LAST_WORDS)
-    while raw := await process.stderr.read(4096):  # by pieces: a line may be longer than what a reader takes
+    lines: deque[str] = deque(maxlen=ERROR_CHUNKS)
+    while raw := await process.stderr.read(4096):  # not by lines, which may exceed the limit of the reader
         lines.append(raw.decode(errors="replace"))
     return "".join(lines)

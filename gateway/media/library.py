@@ -1,4 +1,4 @@
-"""The media folder: sources by their names, and what they are made of, remembered for all workers. Used by replays."""
+"""The media folder: finds sources by name, and caches their metadata for all workers. Used by replays."""
 
 import hashlib
 from pathlib import Path
@@ -10,21 +10,21 @@ from gateway.metrics import Metrics
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 
-REMEMBERED = 86_400.0  # s; a file that is changed is another one, so nothing is ever stale
+REMEMBERED = 86_400.0  # s; the key changes with the file, so an entry is never outdated
 
 
 class Library:
-    """Every name is below one folder. Raises MediaError for what is not there or not a recording."""
+    """Reads sources, whose names are paths in one folder. Raises MediaError for a missing file or no recording."""
 
     def __init__(self, folder: Path, ffmpeg: Ffmpeg, redis: RedisClient, metrics: Metrics, limit: float) -> None:
-        """`limit`: s that measuring a recording may take whose container does not say how long it is."""
+        """`limit`: s for measuring a recording whose container has no duration."""
         self._limit = limit
         self.folder = folder.resolve()
         self._ffmpeg = ffmpeg
         self._cache: Cache[Metadata] = Cache(redis, metrics, "media", Metadata, REMEMBERED)
 
     def source(self, name: str) -> Path:
-        """Where a source is. Links are followed, but not out of the folder."""
+        """Return the path of a source. Links must not lead out of the folder."""
         try:
             path = (self.folder / name).resolve(strict=True)
         except (OSError, ValueError, RuntimeError):  # not there, not a name, or a link to itself
@@ -34,7 +34,7 @@ class Library:
         return path
 
     async def metadata(self, source: Path) -> Metadata:
-        """Return the facts of a source, probed once by all workers as long as the file does not change."""
+        """Return the metadata of a source, which all workers together read once, until the file changes."""
         size, key = _identity(source)
         return await self._cache.read(key, lambda: self._look(source, size))
 
@@ -50,7 +50,7 @@ class Library:
 
 
 def _identity(source: Path) -> tuple[int, str]:
-    """Return the size of a file, and a name that changes with its content."""
+    """Return the size of a file, and a key that changes with its content."""
     state = source.stat()
-    said = f"{source}\0{state.st_size}\0{state.st_mtime_ns}"
-    return state.st_size, hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()
+    text = f"{source}\0{state.st_size}\0{state.st_mtime_ns}"
+    return state.st_size, hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

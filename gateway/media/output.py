@@ -1,4 +1,4 @@
-"""What ffmpeg says, read: the metadata of a file, progress, and why it failed. Called by ffmpeg."""
+"""Parses the output of ffmpeg: metadata of a file, progress, and the reason of a failure. Called by ffmpeg."""
 
 import re
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 _INPUT = re.compile(r"^Input #0,", re.MULTILINE)
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-# A cover is no picture of a recording.
+# An attached picture, such as a cover, is not video.
 _VIDEO = re.compile(r"^ *Stream #0:\d+.*?: Video: (\w+)(?!.*\(attached pic\)).*?, (\d{1,5})x(\d{1,5})\b", re.MULTILINE)
 _AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
 
@@ -24,11 +24,11 @@ UNKNOWN = "The recording could not be converted"
 
 
 class Metadata(BaseModel):
-    """What a recording is made of. Without a picture the video fields are None."""
+    """The metadata of a recording. Without video the video fields are None."""
 
     model_config = ConfigDict(frozen=True)
 
-    duration: float | None  # s; None: the container does not say, as when its recorder was killed
+    duration: float | None  # s; None if the container does not have it, because its recorder was killed
     size: int  # bytes
     video_codec: str | None
     width: int | None
@@ -37,7 +37,7 @@ class Metadata(BaseModel):
 
 
 def metadata(text: str, size: int) -> Metadata | None:
-    """Read what `ffmpeg -i` prints; None for a file that is no recording."""
+    """Parse the output of `ffmpeg -i`. Return None if the file is not a recording."""
     if _INPUT.search(text) is None:
         return None
     length = _DURATION.search(text)
@@ -53,13 +53,13 @@ def metadata(text: str, size: int) -> Metadata | None:
 
 
 def seconds_done(line: str) -> float | None:
-    """How much it has written, from one line of `-progress`; None for the other lines and before the first frame."""
+    """Return the converted seconds from a line of `-progress`; None for other lines and before the first frame."""
     name, _, value = line.partition("=")
-    if name != "out_time_us" or not value.strip().isdigit():  # N/A, or before the first frame less than nothing
+    if name != "out_time_us" or not value.strip().isdigit():  # N/A or negative before the first frame
         return None
     return int(value) / 1_000_000
 
 
 def reason(errors: str) -> str:
-    """Why it failed, in words for a user."""
+    """Return the reason of a failure, as a text for users."""
     return next((words for pattern, words in REASONS if pattern.search(errors)), UNKNOWN)

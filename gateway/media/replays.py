@@ -1,4 +1,4 @@
-"""Replays: cut out of a recording, in one or more heights of picture. Called by the job runner."""
+"""Cuts replays from recordings, in one or more renditions. Called by the job runner."""
 
 import asyncio
 import re
@@ -18,25 +18,25 @@ from gateway.protocol.payloads.jobs import SHORTEST, CreateJob, Rendition, Repla
 log = structlog.get_logger()
 
 FOLDER = "replays"  # in the media folder
-# A replay that is shorter than asked by more than a second and a hundredth comes from a truncated recording.
+# If a replay is shorter than requested by more than SHORT s and SHARE of its length, the recording was truncated.
 SHORT, SHARE = 1.0, 0.01
-WIDEST = 4096  # pixels; the most that players and the encoder take in one direction
+WIDEST = 4096  # pixels; the limit of players and of the encoder
 FINISHED = re.compile(r"(?P<job>[0-9a-f-]{36})-\d+p\.mp4")
 
 
 class Replays:
-    """A file has its name only when it is whole. Made again, it replaces itself. Raises MediaError."""
+    """Makes replays. A file gets its name when it is complete; a repeated job replaces it. Raises MediaError."""
 
     def __init__(self, library: Library, ffmpeg: Ffmpeg, limit: float) -> None:
-        """`limit`: s that one may take."""
+        """`limit`: s for one replay."""
         self._library = library
         self._ffmpeg = ffmpeg
         self._limit = limit
 
     async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
-        """Make all renditions; call `progress` with the part that is done, from 0 to 1.
+        """Make all renditions; call `progress` with the completed part, from 0 to 1.
 
-        `run` distinguishes the unfinished files of one attempt from those of another.
+        `run` is part of the names of unfinished files, so that two runs of a job do not share them.
         """
         source = self._library.source(ask.source)
         metadata = await self._library.metadata(source)
@@ -62,21 +62,21 @@ class Replays:
         )
 
     async def _made(self, part: Path) -> float:
-        """How long a finished file really is: a source may end before its container says."""
+        """Return the real duration of a file: a source may end before the duration of its container."""
         made = await self._ffmpeg.look(part, 0)
         if made.video_codec is None or not made.duration:
             raise MediaError("The cut has no picture")
         return made.duration
 
     async def discard(self, job_id: str) -> None:
-        """Delete the finished files of a job that was cancelled in between, or is old."""
+        """Delete the finished files of a cancelled or old job."""
         await asyncio.to_thread(self._delete, lambda job: job == job_id, time.time() + 1)
 
     async def tidy(self, ended: Callable[[set[str]], Awaitable[set[str]]]) -> None:
-        """Delete what dead workers left.
+        """Delete files that dead workers have left.
 
-        That is unfinished files that no run can be writing to, and finished ones of jobs that came to nothing; `ended`
-        returns which of some jobs these are.
+        These are unfinished files that no run can still write, and finished files of jobs without a result. `ended`
+        returns which of the given jobs have none.
         """
         before = time.time() - self._limit
         await asyncio.to_thread(self._tidy, before)
@@ -86,7 +86,7 @@ class Replays:
 
     def _tidy(self, before: float) -> None:
         for part in (self._library.folder / FOLDER).glob("*/.*.part"):
-            with suppress(FileNotFoundError):  # it was finished in between, or another worker was faster
+            with suppress(FileNotFoundError):  # its run has renamed it, or another worker has deleted it
                 if part.stat().st_mtime < before:
                     part.unlink()
                     log.info("an unfinished replay was deleted", name=part.name)
@@ -98,7 +98,7 @@ class Replays:
     def _delete(self, chosen: Callable[[str], bool], before: float) -> None:
         for path in (self._library.folder / FOLDER).glob("*/*.mp4"):
             found = FINISHED.fullmatch(path.name)
-            with suppress(FileNotFoundError):  # another worker was faster
+            with suppress(FileNotFoundError):  # another worker has deleted it
                 if found and chosen(found["job"]) and path.stat().st_mtime < before:
                     path.unlink()
                     log.info("a replay was deleted", name=path.name)
@@ -109,7 +109,7 @@ class Replays:
 
 
 def _length(metadata: Metadata, ask: CreateJob) -> float:
-    """How many seconds the replay will have."""
+    """Return the duration of the replay in seconds. Raises MediaError if the recording is too short."""
     if metadata.video_codec is None or metadata.duration is None:
         raise MediaError("The source has no picture")
     end = metadata.duration if ask.to is None else min(ask.to, metadata.duration)
@@ -119,10 +119,10 @@ def _length(metadata: Metadata, ask: CreateJob) -> float:
 
 
 def conversion(source: Path, begin: float, duration: float, targets: dict[Rendition, Path]) -> Sequence[str]:
-    """ffmpeg's arguments: the source is read once for all targets, and no picture becomes larger than it was."""
+    """Return ffmpeg's arguments. It reads the source once for all targets, and enlarges no picture."""
     arguments = [*SOURCE, "-ss", f"{begin:.3f}", "-t", f"{duration:.3f}", "-i", str(source)]
     for rendition, target in targets.items():
-        # Even, as the format wants it, and at least 2, also of a picture that is very tall or very wide.
+        # The format needs even numbers of at least 2, also for a picture that is very tall or very wide.
         lines = f"min({rendition.removesuffix('p')}\\,ih)"
         width = f"min({WIDEST}\\,max(2\\,trunc(iw*{lines}/ih/2)*2))"
         height = f"max(2\\,trunc({lines}/2)*2)"

@@ -1,4 +1,4 @@
-"""Counts members of rooms; broadcasts who joined or left, in large rooms the number. Called by `/chat` and `/`."""
+"""Counts members of rooms and broadcasts joins and leaves, or numbers in large rooms. Called by `/chat` and `/`."""
 
 from gateway.keys import CHAT, Room
 from gateway.protocol import events
@@ -9,11 +9,11 @@ from gateway.realtime.fanout.fanout import Fanout
 from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.streams.throttle import Throttle
 
-NAMED = 50  # members up to which a room gets an event for each who joins or leaves
+NAMED = 50  # members up to which each join and leave is an event
 
 
 class Attendance:
-    """The members of the rooms of `/chat` and `/`. No method raises."""
+    """Counts members of the rooms of `/chat` and `/`. No method raises."""
 
     def __init__(self, presence: Presence, fanout: Fanout) -> None:
         self._presence = presence
@@ -22,7 +22,7 @@ class Attendance:
         presence.on_change(self._on_change)
 
     async def close(self) -> None:
-        """Publish what is pending, and stop."""
+        """Publish pending counts, and stop."""
         await self._counts.close()
 
     async def enter(self, room: Room, user_id: str) -> Census:

@@ -33,10 +33,10 @@ class _Unstored:
 
 
 class Audience:
-    """Keeps changes in memory until `store`; a node that is killed loses the changes since the last one.
+    """Collects changes in memory until `store`. A killed node loses the changes since the last call.
 
-    The ids of viewers are stored until an hour after the stream has closed, so the total counts distinct people
-    exactly, over all nodes and devices, and survives a loss of Redis.
+    The ids of viewers are stored until an hour after the stream has closed. So the total is the exact number of
+    distinct people over all nodes and devices, and survives a loss of Redis.
     """
 
     def __init__(self, database: Database) -> None:
@@ -62,7 +62,7 @@ class Audience:
         unstored.peak = max(unstored.peak, peak)
 
     async def store(self) -> None:
-        """Store all changes. Raises Unavailable; the changes are kept for the next call then."""
+        """Store all changes. Raises Unavailable, and keeps the changes for the next call."""
         async with self._lock:
             for key in list(self._unstored):
                 unstored = self._unstored.pop(key)

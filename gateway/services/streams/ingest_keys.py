@@ -1,6 +1,6 @@
-"""Ingest keys: the secrets by which a media server knows a stream's encoder. Called by the HTTP edge and by streams.
+"""Ingest keys: secrets with which encoders name their stream. Called by the HTTP edge and by streams.
 
-A stream's key is public, so it is no secret. An ingest key is shown once; its SHA-256 is stored.
+A stream's key is public. An ingest key is shown once; its SHA-256 is stored.
 """
 
 import secrets
@@ -14,20 +14,20 @@ from gateway.services.audit.audit_log import AuditLog
 from gateway.services.streams.ownership import lock_stream
 from models.main.moderation import ModerationAction
 
-BYTES = 24  # of chance in a key
+BYTES = 24  # of randomness in a key
 
 OF_KEY = "SELECT key FROM streams WHERE ingest_key_hash = $1"
 
 
 class IngestKeys:
-    """Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
+    """Makes ingest keys. Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
 
     def __init__(self, database: Database, audit_log: AuditLog) -> None:
         self._database = database
         self._audit_log = audit_log
 
     async def rotate(self, principal: Principal, key: str) -> IngestKey:
-        """Give a stream a new ingest key, and return it; the former one no longer counts."""
+        """Give a stream a new ingest key, and return it. The former one becomes invalid."""
         ingest_key, moment = secrets.token_urlsafe(BYTES), now()
         async with self._database.guard("streams.ingest_key"), self._database.transaction():
             stream = await lock_stream(principal, key)

@@ -1,4 +1,4 @@
-"""The numbers of a stream as its staff sees them while it runs. Called by the HTTP edge and by their delivery."""
+"""Live numbers of a stream, for its staff. Called by the HTTP edge and by the delivery of `stream:stats`."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from gateway.services.rooms.places import SKEW
 
 LIFETIME = 4.0  # s, less than the pause between two deliveries
 
-# Messages have no index by time: `message_place` finds the place from which on they are younger than SKEW and a minute.
+# Messages have no index by time: `message_place` finds the first place that may be younger than a minute.
 STATS = """
     WITH sold AS (
         SELECT count(DISTINCT i.order_id)::int AS orders, coalesce(sum(i.price * i.quantity), 0) AS revenue
@@ -46,7 +46,7 @@ class StatsCache(Cache[HostedStats]):
 
 
 class Stats:
-    """Raises NotFound for an unknown stream, and Unavailable."""
+    """Reads numbers of streams. Raises NotFound for an unknown stream, and Unavailable."""
 
     def __init__(self, database: Database, presence: Presence, cache: StatsCache) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class Stats:
         self._cache = cache
 
     async def get(self, principal: Principal, key: str) -> StreamStats:
-        """Return the numbers of a stream for its staff. Raises Forbidden for everybody else, before it reads any."""
+        """Return the numbers of a stream. Raises Forbidden unless the caller is its staff."""
         async with self._database.guard("stats.scope"):
             await scope_of(self._database, principal, key)
         return (await self.read(key)).stats

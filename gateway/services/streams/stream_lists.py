@@ -1,4 +1,4 @@
-"""Streams as clients read them: one, a page of all, the live and the scheduled ones. Called by HTTP and by streams."""
+"""Reads streams for clients: one, or a page of all, live or scheduled streams. Called by HTTP and by streams."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,11 +22,11 @@ from gateway.redis.client import RedisClient
 from models.main.stream import Stream, StreamStatus
 
 ACTIVE, UPCOMING = "active", "upcoming"  # the lists that are cached
-LIFETIME = 10.0  # s that a list is cached; the peaks in it may be that old
+LIFETIME = 10.0  # s for which a list is cached; its peaks may be that old
 OVERDUE = timedelta(hours=1)  # after its scheduled time a stream is not listed as upcoming
 NEWEST_FIRST = ("-created_at", "-key")
 
-FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # the one that is cached
+FIRST_PAGE = StreamListQuery(limit=MAX_PAGE)  # the only page that is cached
 
 
 class StreamListCache(Cache[StreamList]):
@@ -37,7 +37,7 @@ class StreamListCache(Cache[StreamList]):
 
 
 class StreamLists:
-    """The lists of streams. Raises Unavailable, and NotFound for an unknown key."""
+    """Lists streams. Raises Unavailable, and NotFound for an unknown key."""
 
     def __init__(self, database: Database, fanout: Fanout, cache: StreamListCache) -> None:
         self._database = database
@@ -74,13 +74,13 @@ class StreamLists:
         return await self._active(ask)
 
     async def upcoming(self, ask: StreamListQuery) -> StreamList:
-        """Return a page of scheduled streams, soonest first, those without a time last, without overdue ones."""
+        """Return a page of scheduled streams, soonest first, streams without a time last. Overdue ones are left out."""
         if ask == FIRST_PAGE:
             return await self._cache.read(UPCOMING, self._first_upcoming)
         return await self._upcoming(ask)
 
     async def drop_active(self) -> None:
-        """Forget the cached list of live streams, after a commit that has changed it."""
+        """Drop the cached list of live streams, after a commit that has changed it."""
         await self._cache.drop(ACTIVE)
 
     async def publish_upcoming(self) -> None:

@@ -42,11 +42,11 @@ REMEMBER = """
 
 
 class Streams:
-    """Raises Unavailable, NotFound for an unknown key, Forbidden for another host's stream.
+    """Changes streams. Raises Unavailable, NotFound for an unknown key, Forbidden for another host's stream.
 
     `grace` is how long a live stream waits for an encoder that lost its connection, `reopen` how long an ended stream
-    can be resumed. Both are measured by the database's clock and stored in the stream's row, so any node can end the
-    wait. Without a principal the gateway itself starts or stops a stream.
+    can be resumed. The times are stored in the stream's row, so any node can end the wait. Without a principal the
+    gateway itself starts or stops a stream.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Streams:
         `stream.started` starts or resumes a stream; `stream.ended` starts the grace time of a live one. A repeated
         message has no effect and gets the answer of the first one, NotFound or Conflict if that was refused.
         """
-        # No stream has the key "": what names none is refused below, where the answer is remembered.
+        # No stream has the key "": a message without a stream is refused below, where the answer is stored.
         key = event.data.stream_key or await stream_of(self._database, event.data.ingest_key or "") or ""
         stream, before = None, ""
         refusal: GatewayError | None = None
@@ -218,7 +218,7 @@ class Streams:
             )
         elif stream.lost_at is None:
             return
-        if stream.started_at is None:  # by the clock that dates events, from which their `streamTime` is counted
+        if stream.started_at is None:  # by the clock of events, whose `streamTime` counts from here
             stream.started_at = (await self._database.query(CLOCK))[0]["moment"]
         stream.status = StreamStatus.LIVE.value
         stream.lost_at = stream.ended_at = stream.closes_at = None
@@ -251,7 +251,7 @@ class Streams:
     async def _record(
         self, action: ModerationAction, principal: Principal | None, stream: Stream, **details: Any
     ) -> None:
-        """Add an entry to the audit log; none for what the gateway does by itself."""
+        """Add an entry to the audit log; none for a change by the gateway itself."""
         if principal is not None:
             await self._audit_log.record(action, principal, live_id=stream.key, details=details)
 

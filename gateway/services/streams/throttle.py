@@ -11,7 +11,7 @@ from gateway.realtime.presence.presence import Census, Presence
 
 log = structlog.get_logger()
 
-CLOSING = 2.0  # s, in which two permits are given; if this node gets neither, another node has published
+CLOSING = 2.0  # s, in which two permits are given: without one, another node publishes the count
 
 
 class _RoomThrottle:
@@ -26,7 +26,7 @@ class _RoomThrottle:
 class Throttle:
     """Calls `publish(room, census)` when a room's count has changed and this node gets the permit.
 
-    There is at most one task per room, and none for a room whose count has been published by any node.
+    A room has at most one task, and none when some node has published its count.
     """
 
     def __init__(self, permits: Presence, publish: Callable[[Room, Census], Awaitable[None]], name: str) -> None:
@@ -37,7 +37,7 @@ class Throttle:
         self._closing = False
 
     def due(self, room: Room, *, at_once: bool = False) -> None:
-        """Have the count of a room published; `at_once` skips waiting for a permit, for a count from or to 0."""
+        """Schedule the publication of a count; `at_once` ends waiting for a permit, for a change from or to 0."""
         throttled = self._rooms.get(room)
         if throttled is None:
             throttled = self._rooms[room] = _RoomThrottle()
@@ -47,7 +47,7 @@ class Throttle:
             throttled.hurry.set()
 
     async def close(self) -> None:
-        """Publish the changes until now; other nodes publish later ones."""
+        """Publish the pending counts; other nodes publish later changes."""
         self._closing = True
         if tasks := [throttled.task for throttled in self._rooms.values() if throttled.task is not None]:
             _, late = await asyncio.wait(tasks, timeout=CLOSING)

@@ -53,7 +53,7 @@ class Viewers:
         self._facts = facts
         self._catch_up = CatchUp(log)
         self._attendees = attendees
-        self._over: set[Room] = set()  # rooms of ended streams, in which sockets are not counted
+        self._over: set[Room] = set()  # rooms of ended streams, whose sockets are not counted
         self._presence = presence
         self._fanout = fanout
         self._audience = Audience(database)
@@ -66,7 +66,7 @@ class Viewers:
         self._task = asyncio.create_task(self._run(), name="viewers-store")
 
     async def close(self) -> None:
-        """Publish and store what is pending, and stop."""
+        """Publish pending counts, store pending changes, and stop."""
         await self._catch_up.close()
         await self._updates.close()
         await cancel(self._task)
@@ -78,7 +78,7 @@ class Viewers:
     async def check_join(self, key: str) -> None:
         """Raise NotFound if there is no such stream. Raises Unavailable."""
         if (await self._stream(key)).status in OVER:
-            await self._end(viewers_room(key))  # before anybody is counted, even if Redis lost the mark of the end
+            await self._end(viewers_room(key))  # so that nobody is counted, even if Redis lost the mark of the end
 
     async def resumes(self, ask: ViewerJoin) -> bool:
         """Return whether the log still has all events that the client missed. Raises NotFound, Unavailable."""
@@ -197,7 +197,7 @@ class Viewers:
                 log.exception("peaks and totals could not be stored")
 
     async def _sample(self) -> None:
-        """Note how many people watch the streams that this node has viewers of; other nodes note the same moment."""
+        """Store the viewer counts of streams with viewers on this node. All nodes use the same sample times."""
         moment = datetime.fromtimestamp(now().timestamp() // SAMPLE * SAMPLE, UTC)
         rooms = [room for room in self._presence.rooms() if room.namespace == STREAMING]
         counts = {room.key: (await self._presence.census(room)).count for room in rooms}
