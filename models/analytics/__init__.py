@@ -1,1 +1,1 @@
-"""The tables of the analytics database: what happened, in numbers. No key of it refers to the main database."""
+"""The tables of the analytics database: numbers of events. No foreign key refers to the main database."""

@@ -1,4 +1,4 @@
-"""How much was written, per minute. Written by the chat counter."""
+"""Chat messages per minute. Written by the chat counter."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -22,13 +22,13 @@ class ChatMinute(Model):
 
 
 class ChatCursor(Model):
-    """Up to which place of its chat room the messages of a stream are counted."""
+    """The last counted place of a stream's chat room."""
 
     stream_key = fields.CharField(max_length=64, primary_key=True)
     epoch = fields.UUIDField()  # of the room's log: another one is counted from its beginning
     seq = fields.BigIntField()
 
     class Meta:
-        """Read as a whole; goes when the main database has no such room any more."""
+        """Read as a whole; a row is deleted when the main database no longer has the room."""
 
         table = "chat_cursors"

@@ -1,11 +1,11 @@
-"""Which events of the main database's outbox are counted already. Written by the relay."""
+"""The events of the main database's outbox that have been counted. Written by the relay."""
 
 from tortoise import fields
 from tortoise.models import Model
 
 
 class AppliedEvent(Model):
-    """One event that was applied. While its row may still be in the outbox nothing may apply it again."""
+    """An event that was counted. It must not be counted again while its row may still be in the outbox."""
 
     event_id = fields.UUIDField(primary_key=True)
     applied_at = fields.DatetimeField(auto_now_add=True)

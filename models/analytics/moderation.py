@@ -1,11 +1,11 @@
-"""What moderators did. Written by the relay."""
+"""Actions of moderators. Written by the relay."""
 
 from tortoise import fields
 from tortoise.models import Model
 
 
 class ModerationFact(Model):
-    """One entry of the audit log without its texts. Keys are hashes of ids: equal for one person, and no id."""
+    """One entry of the audit log without its texts. Keys are hashes of the ids of people."""
 
     id = fields.BigIntField(primary_key=True, generated=False)  # that of the entry
     at = fields.DatetimeField()

@@ -1,15 +1,15 @@
-"""What was sold, per minute. Written by the relay."""
+"""Sales per minute. Written by the relay."""
 
 from decimal import Decimal
 
 from tortoise import fields
 from tortoise.models import Model
 
-WHOLE_STREAM = 0  # stands for all products of a stream: an order counts once, however many of them it has
+WHOLE_STREAM = 0  # stands for all products of a stream: an order counts once there, even with several products
 
 
 class SalesMinute(Model):
-    """The orders of one product, or of a whole stream, to which the same happened within one minute."""
+    """The orders of one product, or of a whole stream, that changed to one status within one minute."""
 
     id = fields.BigIntField(primary_key=True)
     stream_key = fields.CharField(max_length=64)

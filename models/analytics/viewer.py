@@ -1,11 +1,11 @@
-"""How many people watched, every ten seconds. Written by the relay."""
+"""Viewer counts, every ten seconds. Written by the relay."""
 
 from tortoise import fields
 from tortoise.models import Model
 
 
 class ViewerSample(Model):
-    """The viewers of one stream at one moment: the most that a node knew of."""
+    """The viewers of one stream at one time: the highest count of a node."""
 
     id = fields.BigIntField(primary_key=True)
     stream_key = fields.CharField(max_length=64)

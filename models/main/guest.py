@@ -6,14 +6,14 @@ from tortoise.models import Model
 
 
 class GuestSession(Model):
-    """One session of one guest, with the SHA-256 of its refresh tokens. It is here until it is moved to Redis."""
+    """One session of one guest, with the SHA-256 of its refresh tokens. Deleted when it is moved to Redis."""
 
     session_id = fields.CharField(max_length=64, primary_key=True)
     guest_id = fields.CharField(max_length=64)
     device = fields.CharField(max_length=256)
-    current = fields.CharField(max_length=64)  # of the token that is good
-    spent: fields.Field[list[str]] = ArrayField(element_type="text", default=list)  # of those before it, newest last
-    salt = fields.CharField(max_length=64, null=True)  # makes the current token out of the one before
+    current = fields.CharField(max_length=64)  # of the current token
+    spent: fields.Field[list[str]] = ArrayField(element_type="text", default=list)  # of earlier tokens, newest last
+    salt = fields.CharField(max_length=64, null=True)  # to derive the current token from the one before
     rotated_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     used_at = fields.DatetimeField()

@@ -1,4 +1,4 @@
-"""Chat messages and what was deleted of them. Written by the chat service."""
+"""Chat messages, and records of their deletion. Written by the chat and the moderation services."""
 
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Message(Model):
-    """One message, with its author as they were when it was sent.
+    """One message, with the name and the role that its sender had then.
 
-    `sender_id` is the id of a user or a guest; `user` is set for users. One column for both keeps "the same id from the
-    same sender" one unique constraint, and the check that `user` repeats it keeps the two from disagreeing.
-    A deleted message has no text here, which the database enforces too.
+    `sender_id` is the id of a user or a guest; `user` is set for users, and a check makes it equal to `sender_id`. With
+    one column for both, one unique constraint covers repeated client ids of a sender. A deleted message has no text,
+    which a check enforces.
     """
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
@@ -38,9 +38,9 @@ class Message(Model):
     deleted_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Read by place; found again by what its sender called it. Users are never deleted: `user` needs no index.
+        """Read by place; found by the client id of its sender. Users are never deleted: `user` needs no index.
 
-        Its indexes are of functions or of some rows, which models cannot say: see the migrations from 23 on. A place
+        Its indexes are on functions or some rows, which models cannot express: see the migrations from 23 on. A place
         is unique among the shown messages of a stream, and a client id among the messages of a sender there.
         """
 
@@ -48,7 +48,7 @@ class Message(Model):
 
 
 class MessageDeletion(Model):
-    """Who deleted a message, why, and what it said: for the record, read by nobody but auditors.
+    """The record of a deletion: by which user, why, and the text. Only auditors read it.
 
     Without `deleted_by` the message is hidden: reports have removed it until staff reviews them.
     """
@@ -56,10 +56,10 @@ class MessageDeletion(Model):
     message: fields.OneToOneRelation[Message] = fields.OneToOneField(
         "models.Message", primary_key=True, on_delete=fields.RESTRICT
     )
-    text = fields.CharField(max_length=500, null=True)  # none: the record has outlived what it may keep
+    text = fields.CharField(max_length=500, null=True)  # none after DELETION_RETENTION
     entry: fields.ForeignKeyNullableRelation["ModerationEntry"] = fields.ForeignKeyField(
         "models.ModerationEntry", null=True, on_delete=fields.RESTRICT
-    )  # what was done that deleted it: one deletion, or the clearing of many
+    )  # the entry of the deletion or the clear
     entry_id: int | None
     deleted_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
         "models.User", null=True, source_field="deleted_by", on_delete=fields.RESTRICT
@@ -68,7 +68,7 @@ class MessageDeletion(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
-        """Who deleted what, newest first."""
+        """Found by the user who deleted, by entry, and by time."""
 
         table = "message_deletions"
         indexes = (("deleted_by_id", "created_at"), ("entry_id",), ("created_at",))

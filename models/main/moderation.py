@@ -1,4 +1,4 @@
-"""How chat rooms are kept civil, and the record of it. Written by the moderation services."""
+"""Moderation of chat rooms, and the audit log. Written by the moderation services."""
 
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,7 @@ class ChatSettings(Model):
 
 
 class SanctionKind(StrEnum):
-    """What somebody may not do: write, or be there at all."""
+    """A mute forbids to write, a ban to enter."""
 
     MUTE = "MUTE"
     BAN = "BAN"
@@ -38,7 +38,7 @@ class SanctionKind(StrEnum):
 class Sanction(Model):
     """A mute or a ban of a user or a guest: in one room, or for bans without a stream everywhere.
 
-    It holds until `ends_at`, for good without it, and no more once it was lifted. It ends by being read: no timer.
+    It is in force until `ends_at`, or without it for good, unless it was lifted. No timer ends it: readers compare.
     """
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
@@ -76,7 +76,7 @@ class BannedDevice(Model):
     ends_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Looked up by device, when a guest comes in."""
+        """Looked up by device for each new guest."""
 
         table = "banned_devices"
         unique_together = (("sanction_id", "device"),)
@@ -84,7 +84,7 @@ class BannedDevice(Model):
 
 
 class Pin(Model):
-    """A message that a room shows on top, until `ends_at` if that is set."""
+    """A pinned message of a room, until `ends_at` if that is set."""
 
     message: fields.OneToOneRelation[Message] = fields.OneToOneField(
         "models.Message", primary_key=True, on_delete=fields.CASCADE
@@ -107,7 +107,7 @@ class Pin(Model):
 
 
 class WordAction(StrEnum):
-    """What happens to a message with a listed word. The longest word that fits decides."""
+    """What happens to a message with a listed word. The longest match decides."""
 
     ALLOW = "ALLOW"
     MASK = "MASK"
@@ -115,7 +115,7 @@ class WordAction(StrEnum):
 
 
 class ListedWord(Model):
-    """A word that messages are looked through for, in one room or without a stream in all of them."""
+    """A word that is masked, blocked or allowed in messages: in one room, or without a stream in all rooms."""
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
     stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
@@ -137,7 +137,7 @@ class ListedWord(Model):
 
 
 class ReportedMessage(Model):
-    """A message that viewers have reported: it waits for a review, or was reviewed. Goes with its message."""
+    """A message that viewers have reported: it waits for a review, or was reviewed. Deleted with its message."""
 
     message: fields.OneToOneRelation[Message] = fields.OneToOneField(
         "models.Message", primary_key=True, on_delete=fields.CASCADE
@@ -161,7 +161,7 @@ class ReportedMessage(Model):
 
 
 class MessageReport(Model):
-    """What one person reported about a message. `weight`, from 0 to 1, is what it counts towards hiding the message."""
+    """The report of one person about a message. The sum of the weights, each from 0 to 1, hides the message."""
 
     id = fields.BigIntField(primary_key=True)
     message: fields.ForeignKeyRelation[Message] = fields.ForeignKeyField("models.Message", on_delete=fields.CASCADE)
@@ -180,7 +180,7 @@ class MessageReport(Model):
 
 
 class ModerationAction(StrEnum):
-    """What was done, as the record of it says."""
+    """The actions in the audit log."""
 
     MUTE = "MUTE"
     UNMUTE = "UNMUTE"
@@ -236,7 +236,7 @@ class ModerationEntry(Model):
     stream_id: str | None
     actor: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
     actor_id: UUID
-    subject_id = fields.CharField(max_length=64, null=True)  # the user or guest whom it concerns
+    subject_id = fields.CharField(max_length=64, null=True)  # the user or guest that it concerns
     message_id = fields.UUIDField(null=True)
     reason = fields.CharField(max_length=500, null=True)
     details: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)

@@ -1,4 +1,4 @@
-"""The nodes that run, and what each hears of Redis. Written by their heartbeats."""
+"""The running nodes, and when each last reached Redis. Written by their heartbeats."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Node(Model):
     version = fields.CharField(max_length=32)
     started_at = fields.DatetimeField()
     seen_at = fields.DatetimeField()
-    heard_at = fields.DatetimeField(null=True)  # when it asked Redis what was answered last
+    heard_at = fields.DatetimeField(null=True)  # when it asked Redis the last question that was answered
     status = fields.CharField(max_length=16)  # as `/health/ready` answers it
     connections = fields.IntField()
     drained = fields.BooleanField(default=False)  # taken out of service by an administrator

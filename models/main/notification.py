@@ -1,4 +1,4 @@
-"""News to one person. Written by the notifications service."""
+"""Notifications of users. Written by the notifications service."""
 
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -10,7 +10,7 @@ from models.main.user import User
 
 
 class Level(StrEnum):
-    """How much it matters."""
+    """The importance of a notification."""
 
     INFO = "INFO"
     SUCCESS = "SUCCESS"
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 class Notification(Model):
-    """One notification. It waits here until one of the person's sockets was sent it."""
+    """The copy of a notification for one user. It is delivered when a node has sent it to a socket of the user."""
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.CASCADE)
@@ -27,7 +27,7 @@ class Notification(Model):
     title = fields.CharField(max_length=200)
     message = fields.CharField(max_length=2000)
     level = fields.CharField(max_length=16, default=Level.INFO.value)
-    batch_id = fields.UUIDField(null=True)  # the same for all copies of what was sent at once
+    batch_id = fields.UUIDField(null=True)  # the same for all copies of a notification
     sent_by: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
         "models.User", null=True, source_field="sent_by", related_name="sent_notifications", on_delete=fields.SET_NULL
     )
@@ -36,7 +36,7 @@ class Notification(Model):
     read_at = fields.DatetimeField(null=True)
 
     class Meta:
-        """Read by person, those that wait first; listed by what was sent at once; deleted when they are old."""
+        """Read by user, undelivered ones first; listed by batch; deleted when they are old."""
 
         table = "notifications"
         indexes = (("user_id", "created_at", "id"), ("created_at", "batch_id"))

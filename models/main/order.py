@@ -1,4 +1,4 @@
-"""What was bought. Written by the orders service."""
+"""Orders and their items. Written by the orders service."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -30,7 +30,7 @@ class Order(Model):
     status = fields.CharField(max_length=16, default=OrderStatus.PENDING.value)
     total: Decimal = fields.DecimalField(max_digits=14, decimal_places=2)
     idempotency_key = fields.CharField(max_length=128, null=True)
-    fingerprint = fields.CharField(max_length=64, null=True)  # SHA-256 of what was asked under that key
+    fingerprint = fields.CharField(max_length=64, null=True)  # SHA-256 of the request with that key
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(null=True)  # when it expires unless it is paid; NULL for orders of old versions
     paid_at = fields.DatetimeField(null=True)
@@ -46,7 +46,7 @@ class Order(Model):
 
 
 class OrderItem(Model):
-    """One product of an order, with its name and price as they were: the product may change or go."""
+    """One product of an order, with its name and price then: the product may change or be deleted."""
 
     id = fields.BigIntField(primary_key=True)
     order: fields.ForeignKeyRelation[Order] = fields.ForeignKeyField(
@@ -66,7 +66,7 @@ class OrderItem(Model):
     quantity = fields.IntField()
 
     class Meta:
-        """Read with their order, and by stream with the newest first; a product that goes is looked up, too."""
+        """Read with their order, and by stream, newest first; found by product when that is deleted."""
 
         table = "order_items"
         indexes = (("order_id",), ("product_id",), ("stream_id", "id"))

@@ -1,4 +1,4 @@
-"""Facts on their way to the analytics database. Written by the services, in the transactions that they tell of."""
+"""Facts on their way to the analytics database. Written by the services, in the transactions of the changes."""
 
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ class OutboxEvent(Model):
     """The facts of one batch. The relay deletes it once the analytics database has it."""
 
     id = fields.BigIntField(primary_key=True)
-    event_id = fields.UUIDField(default=uuid4)  # of all events there ever were, also before a restored backup
+    event_id = fields.UUIDField(default=uuid4)  # unique, even after a backup was restored
     kind = fields.CharField(max_length=16)
     payload: fields.Field[list[Any]] = fields.JSONField()
     created_at = fields.DatetimeField(auto_now_add=True)

@@ -1,4 +1,4 @@
-"""What is sold in a stream. Written by the catalog service."""
+"""Products of streams. Written by the catalog service."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from models.main.stream import Stream
 
 
 class Product(Model):
-    """One product. Every change raises `version`. Sold out is a stock of 0: there is no status that could disagree."""
+    """One product. Every change raises `version`. A product with stock 0 is sold out; it has no status column."""
 
     id = fields.BigIntField(primary_key=True)
     stream: fields.ForeignKeyRelation[Stream] = fields.ForeignKeyField(
@@ -24,7 +24,7 @@ class Product(Model):
     original_price: Decimal | None = fields.DecimalField(max_digits=10, decimal_places=2, null=True)
     regular_price: Decimal | None = fields.DecimalField(
         max_digits=10, decimal_places=2, null=True
-    )  # during a deal: the one after it
+    )  # during a deal: the price after it
     deal_ends_at: datetime | None = fields.DatetimeField(null=True)
     discount_rate = fields.SmallIntField(default=0)  # percent
     stock = fields.IntField()

@@ -1,4 +1,4 @@
-"""What was revoked and still lives, kept where an empty Redis cannot forget it. Written by stored_revocations.py."""
+"""Revocations in force, stored for the case that Redis loses its data. Written by stored_revocations.py."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -12,7 +12,7 @@ class Revocation(Model):
     expires_at = fields.DatetimeField()
 
     class Meta:
-        """Read when Redis lost them; deleted when they have run out."""
+        """Read after Redis has lost them; deleted when they have expired."""
 
         table = "revocations"
         indexes = (("expires_at",),)

@@ -1,4 +1,4 @@
-"""The logs of rooms: where each stands, and its newest events. Written by the room log."""
+"""The logs of rooms: the last place of each, and its newest events. Written by the room log."""
 
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,7 @@ from models.main.stream import Stream
 
 
 class Room(Model):
-    """One room's counter. Who writes to the log locks its row, so `seq` has no gaps and follows the commits."""
+    """The counter of one room. A writer of the log locks the row, so `seq` has no gaps and follows the commits."""
 
     name = fields.CharField(max_length=128, primary_key=True)  # namespace and name, as keys.room_log_name says
     stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(

@@ -36,13 +36,13 @@ class Stream(Model):
     status = fields.CharField(max_length=16, default=StreamStatus.SCHEDULED.value)
     scheduled_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)
-    lost_at = fields.DatetimeField(null=True)  # live, and the media server receives nothing since then
+    lost_at = fields.DatetimeField(null=True)  # of a live stream: since when the media server receives nothing
     ended_at = fields.DatetimeField(null=True)
-    closes_at = fields.DatetimeField(null=True)  # ended; until then it can be started again, and people can chat
+    closes_at = fields.DatetimeField(null=True)  # of an ended stream: until then it can be resumed, and people can chat
     ingest_key_hash = fields.CharField(max_length=64, null=True, unique=True)  # SHA-256 of the encoder's secret
     orders_when_not_live = fields.BooleanField(default=False)
     peak_viewers = fields.IntField(default=0)
-    total_viewers = fields.IntField(default=0)  # distinct people that watched at any time
+    total_viewers = fields.IntField(default=0)  # distinct people who watched at any time
     featured_product: fields.ForeignKeyNullableRelation["Product"] = fields.ForeignKeyField(
         "models.Product", null=True, related_name="featured_in", on_delete=fields.SET_NULL
     )
@@ -51,7 +51,7 @@ class Stream(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        """Lists are paged newest first, over all streams or one status; a product that goes is looked up, too."""
+        """Lists are paged newest first, of all streams or one status; found by product when that is deleted."""
 
         table = "streams"
         indexes = (("created_at", "key"), ("status", "created_at", "key"), ("host_id",), ("featured_product_id",))

@@ -15,7 +15,7 @@ class UserStatus(StrEnum):
 
 
 class User(Model):
-    """One account. Its e-mail address is stored in lower case only, so that it is unique in every spelling."""
+    """One account. Its e-mail address is stored in a normalised form, so that it is unique in every spelling."""
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
     email = fields.CharField(max_length=254, unique=True)
@@ -23,7 +23,7 @@ class User(Model):
     password_hash = fields.CharField(max_length=255)
     role = fields.CharField(max_length=16, default="USER")  # USER, HOST, MODERATOR or ADMIN; guests have no account
     status = fields.CharField(max_length=16, default=UserStatus.ACTIVE.value)
-    suspended_reason = fields.CharField(max_length=500, null=True)  # exactly while suspended
+    suspended_reason = fields.CharField(max_length=500, null=True)  # only while suspended
     must_change_password = fields.BooleanField(default=False)  # somebody else knows the present one
     password_link_hash = fields.CharField(max_length=64, null=True, unique=True)  # SHA-256 of a one-time link
     password_link_ends_at = fields.DatetimeField(null=True)
@@ -31,7 +31,7 @@ class User(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        """Newest first is how admins list accounts."""
+        """Administrators list accounts newest first."""
 
         table = "users"
         indexes = (("created_at", "id"),)
