@@ -8,7 +8,7 @@ from gateway.protocol import events
 from gateway.protocol.answers import Failure, Refusal, failure, refusal
 from gateway.protocol.broadcasts import BROADCASTS, Broadcast, To
 from gateway.protocol.examples import example
-from gateway.protocol.schemas import Mode, Schema, Shape, make_schemas, referred
+from gateway.protocol.schemas import Mode, Schema, Shape, first_line, make_schemas, referred
 from gateway.protocol.wire import Payload, Stamp, StreamTime
 from gateway.security.principal import EVERYONE
 from namespaces.namespace import Namespace
@@ -24,7 +24,7 @@ INTRODUCTION = (
     "last one back to recover."
 )
 
-# Why a client is not connected, for good: what `connect_error` may say.
+# The permanent refusals of a connection: the texts of `connect_error`.
 REFUSALS = (
     GatewayError(Code.AUTH_REQUIRED, "No token provided"),
     GatewayError(Code.AUTH_REQUIRED, "Invalid token"),
@@ -95,7 +95,7 @@ class _Schemas:
         return self._references[shape, mode]
 
     def extended(self, payload: Schema, by: type[Payload], *, always: bool = True) -> Schema:
-        """Return the schema of a payload with the fields of another one, which are `always` there or only sometimes."""
+        """Return the schema of a payload with the fields of another one; these are optional unless `always`."""
         whole = referred(payload, self.definitions) if "$ref" in payload else payload
         more = referred(self.of(by), self.definitions)
         required = [*whole["required"], *(more.get("required", []) if always else [])]
@@ -131,7 +131,7 @@ class _Channel:
             "reply": {
                 "channel": self._channel,
                 "messages": [
-                    self._message(f"{event}.ack", made(event, ack, _first_line(answer(route)))),
+                    self._message(f"{event}.ack", made(event, ack, first_line(answer(route)))),
                     self._message(f"{event}.failure", self._failure(event, route)),
                 ],
             },
@@ -171,14 +171,14 @@ class _Channel:
         return self._sent("connect_error", message, when, To.SOCKET)
 
     def described(self, namespace: Namespace) -> Schema:
-        """Return the channel with all messages that were referred to."""
-        return {"address": self._name, "description": _first_line(type(namespace)), "messages": self._messages}
+        """Return the channel with all messages of its operations."""
+        return {"address": self._name, "description": first_line(type(namespace)), "messages": self._messages}
 
     def _failure(self, event: str, route: Route) -> Schema:
         """Return the message of the ack of a failed request, with the codes that it may have."""
         codes = sorted(route.errors)
-        said = {"type": "object", "properties": {"code": {"enum": codes}}}
-        payload = {"allOf": [self._schemas.of(Failure), {"type": "object", "properties": {"error": said}}]}
+        error = {"type": "object", "properties": {"code": {"enum": codes}}}
+        payload = {"allOf": [self._schemas.of(Failure), {"type": "object", "properties": {"error": error}}]}
         shown = failure(GatewayError(codes[0]), _REQUEST_ID).model_dump(mode="json") | {"ts": _MOMENT["examples"][0]}
         return {
             "name": event,
@@ -213,12 +213,8 @@ def _object(properties: Schema) -> Schema:
 
 def _summary(event: str, route: Route) -> str:
     """Return the first line of the handler's docstring without the event's name, else that of the shape."""
-    for line in map(_first_line, (route.work, route.shape)):
-        said = line.removeprefix(f"`{event}`").lstrip(":,. ")
-        if said:
-            return said[0].upper() + said[1:]
+    for line in map(first_line, (route.work, route.shape)):
+        text = line.removeprefix(f"`{event}`").lstrip(":,. ")
+        if text:
+            return text[0].upper() + text[1:]
     return ""
-
-
-def _first_line(documented: object) -> str:
-    return (documented.__doc__ or "").strip().partition("\n")[0]

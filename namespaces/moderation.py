@@ -16,7 +16,7 @@ from gateway.services.moderation.sanctions import Sanctions
 from namespaces.routes import TEXT, Route
 
 UNKNOWN = codes(Code.NOT_FOUND)
-HERE = UNKNOWN | {Code.BANNED, Code.MUTED}  # of who moderates rooms that they may be kept out of
+HERE = UNKNOWN | {Code.BANNED, Code.MUTED}  # for moderators, who may be banned or muted in the room
 
 
 class Moderation(NamedTuple):
@@ -30,7 +30,7 @@ class Moderation(NamedTuple):
     pins: Pins
 
     def routes(self) -> dict[str, Route]:
-        """Return the events of moderators. `who` are the roles that may; services check the host of a stream."""
+        """Return the events of moderators. `who` are the roles; services check the host of a stream."""
         moderators = partial(Route, who=MEMBERS, raises=HERE)
         admins = partial(Route, who=ADMINS, raises=UNKNOWN)
         return {

@@ -34,7 +34,7 @@ NOBODY = Census(0, 0, changed=False)
 class Attendance(Protocol):
     """Counts members of rooms and broadcasts the changes.
 
-    No method raises. A cancelled call has its effect all the same, except that a cancelled `enter` counts nobody.
+    No method raises. A cancelled call still takes effect, except that a cancelled `enter` counts nobody.
     """
 
     async def enter(self, room: Room, user_id: str) -> Census: ...
@@ -119,7 +119,7 @@ class Namespace(ABC):
                 await self.check_return(principal, room)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Replace the principal of a socket: by one of the same user, or of the user as whom a guest logged in."""
+        """Replace the principal of a socket by one of the same user, or by the account of a guest who logged in."""
         socket.principal = principal
         self._shared.registry.add(socket)
         for room, counted in list(socket.attending.items()):

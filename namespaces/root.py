@@ -56,9 +56,9 @@ class RootNamespace(Namespace):
         await self._storefront.check_join(key)
 
     async def welcome(self, socket: Socket) -> None:
-        """Greet a socket, and add it to the rooms that it joins without asking."""
+        """Greet a socket, and add it to the rooms of its role."""
         socket.send(events.CONNECTED, self.greeting(socket.principal, Connected))
-        await self._enter_by_right(socket)
+        await self._enter_rooms_of_role(socket)
 
     async def check_return(self, principal: Principal, room: Room) -> None:
         """See Namespace."""
@@ -70,12 +70,12 @@ class RootNamespace(Namespace):
     async def resumed(self, socket: Socket) -> None:
         """Handle a recovered socket."""
         await super().resumed(socket)
-        await self._enter_by_right(socket)
+        await self._enter_rooms_of_role(socket)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
         """See Namespace. The role may have changed."""
         await super().renew(socket, principal)
-        await self._enter_by_right(socket)
+        await self._enter_rooms_of_role(socket)
 
     async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
         """`join:stream`: join the product room of a stream, and return its products."""
@@ -86,8 +86,8 @@ class RootNamespace(Namespace):
         await self.depart(socket, ask.stream_id)
         return catalog.StreamLeft(room=self.room(ask.stream_id).name)
 
-    async def _enter_by_right(self, socket: Socket) -> None:
-        """Add a socket to the room of everybody, and to that of administrators or of its host if it belongs to one."""
+    async def _enter_rooms_of_role(self, socket: Socket) -> None:
+        """Add a socket to the room of everybody, and to that of administrators or of its host; leave the others."""
         await socket.enter(everyone_room())
         if socket.principal.authenticated:
             own = hosts_room(socket.principal.user_id)

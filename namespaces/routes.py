@@ -23,13 +23,13 @@ class Limit(StrEnum):
 
 NOTHING: Codes = codes()
 
-# What any request may be answered with.
+# The codes with which any request may be answered.
 ALWAYS = codes(Code.INVALID_PAYLOAD, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE)
 
-TEXT = codes(Code.INVALID_MESSAGE, Code.MESSAGE_TOO_LONG)  # of a shape with a message
+TEXT = codes(Code.INVALID_MESSAGE, Code.MESSAGE_TOO_LONG)  # for a shape with a message
 CREDENTIALS = codes(
     Code.AUTH_REQUIRED, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED, Code.FORBIDDEN, Code.BANNED
-)  # of whatever looks at a token
+)  # for a handler that checks a token
 
 
 async def _no_handler(_socket: Socket, ask: Request) -> Payload:

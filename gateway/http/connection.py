@@ -15,7 +15,7 @@ from gateway.http.headers import protect
 
 KEEPALIVE = 75.0  # s that an idle connection is held
 HEAD = 10.0  # s for a request's head to arrive; with the front's 5 s at most 15
-LINGER = 2.0  # s for which the rest of a refused body is read, so that its client gets to read the answer
+LINGER = 2.0  # s for which the rest of a refused body is read, so that its client can read the answer
 STUCK = 10.0  # s for which the write buffers may stay full before the connection is aborted
 
 log = structlog.get_logger()
@@ -50,8 +50,8 @@ class HttpConnection(web.RequestHandler):
         super().data_received(data)
         if self._current_request is not None or self._messages or self.transport is None:
             self._head_ended()
-        elif self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._head, self.force_close)
+        else:
+            self._await_head()
 
     def pause_writing(self) -> None:
         """Start the timer of a client that does not read. Called by the event loop when the buffers are full."""

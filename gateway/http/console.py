@@ -1,6 +1,6 @@
 """The console at `/console`: the page of administrators, moderators and hosts. Mounted by the composition root.
 
-`make console` builds it into `gateway/console/`; unless that was done, its addresses are NOT_FOUND.
+`make console` builds it into `gateway/console/`. Without it, its addresses are NOT_FOUND.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from gateway.errors import NotFound
 from gateway.http.pages import TYPES, content_policy
 
 PATH = "/console"
-# The browser asks each time whether the page is still the newest; the names of assets change with their content.
+# Browsers revalidate the page each time; the names of assets change with their content.
 PAGE_CACHING = "no-cache"
 ASSET_CACHING = "public, max-age=31536000, immutable"
 
@@ -22,7 +22,7 @@ def mount_console(app: web.Application, root: Path, images: Sequence[str] = ()) 
     """Serve the console in `root`: its page at all paths below PATH, its scripts and styles below `assets/`.
 
     The routes match only plain names, so no other folder can be reached or listed. A missing asset raises NotFound:
-    a browser that has an old page must not get the page for a script. `images` are the origins of pictures as
+    a browser with an old page must not get the page instead of a script. `images` are the origins of pictures as
     IMAGE_ORIGINS has them.
     """
 

@@ -65,7 +65,7 @@ class Dispatcher:
         self._trusted = settings.trusted_proxies
         self._secure = settings.production
         self._prefix, self._domain = settings.cookie_prefix, settings.cookie_domain
-        self._undeclared: set[tuple[str, Code]] = set()  # which were reported
+        self._undeclared: set[tuple[str, Code]] = set()  # already logged
         self._seconds = settings.handler_timeout.total_seconds()
 
     def serve(self, route: Route) -> Handler:
@@ -114,7 +114,7 @@ class Dispatcher:
         return self._answer(route, request, answer if isinstance(answer, Reply) else Reply(answer))
 
     async def _away(self, route: Route) -> frozenset[str]:
-        """Return those of a route's databases that do not answer. Raises Unavailable unless it goes on without them."""
+        """Return the databases of a route that do not answer. Raises Unavailable unless it continues without them."""
         away = set()
         for name in route.databases:
             try:

@@ -16,15 +16,15 @@ PAGES = {"": "index.html", "/console": "console.html", "/http": "http.html"}
 CLIENT_LIBRARY = "node_modules/socket.io-client/dist/socket.io.esm.min.js"
 SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
 SWAGGER_FOLDER = "node_modules/swagger-ui-dist"
-CLIENT_PACKAGE = "dorami-client.tgz"  # @dorami/client as `npm pack` makes it; built by `make`, and not found without it
+CLIENT_PACKAGE = "dorami-client.tgz"  # @dorami/client, packed by `make`; NOT_FOUND without that
 
 
 def mount_docs(
     app: web.Application, web_folder: Path, version: str, documents: Mapping[str, Document], config: dict[str, Any]
 ) -> None:
-    """Serve the pages of `web_folder` at /api/docs and what they read. A document is made when it is asked for.
+    """Serve the pages of `web_folder` and their files at /api/docs. A document is made at its first request.
 
-    `config` tells the pages whether requests can be tried, and as whom.
+    `config` is for the pages: whether requests can be tried, and with which accounts.
     """
     root = web_folder / "docs"
 
@@ -50,13 +50,13 @@ def mount_docs(
         add(f"{DOCS}/{name}", file(web_folder / SWAGGER_FOLDER / name))
     add(DOCS + r"/{name:[a-z]+\.(?:css|js)}", named(root))
     add(f"{DOCS}/{CLIENT_PACKAGE}", file(web_folder / CLIENT_PACKAGE))
-    for name, made in documents.items():
-        add(f"{DOCS}/{name}.json", _answering(made, version))
-    add(f"{DOCS}/config.json", _answering(lambda _: config, version))
+    for name, document in documents.items():
+        add(f"{DOCS}/{name}.json", _serve(document, version))
+    add(f"{DOCS}/config.json", _serve(lambda _: config, version))
 
 
-def _answering(made: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    text = cache(lambda: json.dumps(made(version), ensure_ascii=False))
+def _serve(document: Document, version: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    text = cache(lambda: json.dumps(document(version), ensure_ascii=False))
 
     async def get(_request: web.Request) -> web.Response:
         return web.json_response(text=text())

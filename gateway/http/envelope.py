@@ -18,7 +18,7 @@ def refusal(error: GatewayError, request_id: str, status: int | None = None) -> 
     response = web.Response(
         text=body.model_dump_json(), status=body.status_code, content_type="application/json", charset="utf-8"
     )
-    response.headers["Cache-Control"] = "no-store"  # an error may be over a moment later
+    response.headers["Cache-Control"] = "no-store"  # the next request may succeed
     if error.retry_after_ms is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
     if response.status == web.HTTPUnauthorized.status_code:

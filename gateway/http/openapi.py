@@ -9,12 +9,12 @@ from gateway.errors import CATALOGUE, Code, GatewayError
 from gateway.http.routes import API, IDEMPOTENCY, IDEMPOTENCY_KEY, LINES, Route
 from gateway.protocol.answers import HttpError, http_error
 from gateway.protocol.examples import example
-from gateway.protocol.schemas import References, Schema, Shape, make_schemas, referred, without_null
+from gateway.protocol.schemas import References, Schema, Shape, first_line, make_schemas, referred, without_null
 
 _PARTS = (("{key}", "key"), ("{id}", "id"))
-_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}  # a segment of a path; what does not fit is not found
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}  # a segment of a path; others are NOT_FOUND
 _REQUEST_ID = "3f9a1c2b7d4e5f60"
-_UNSUPPORTED, _TIMEOUT = 415, 408  # of bodies that are not JSON, or do not arrive
+_UNSUPPORTED, _TIMEOUT = 415, 408  # for bodies that are not JSON, or arrive too slowly
 _RETRY_AFTER: Schema = {"description": "In so many seconds", "schema": {"type": "integer", "minimum": 1}}
 
 _DESCRIPTION = (
@@ -35,7 +35,7 @@ def document(routes: Sequence[Route], version: str) -> Schema:
     for route in routes:
         operation = _operation(route, references, schemas)
         paths.setdefault(API + route.template, {})[route.method.lower()] = operation
-    tags = {_tag(route): _first_line(_resource(route)) for route in reversed(routes)}
+    tags = {_tag(route): first_line(_resource(route)) for route in reversed(routes)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Dorami Gateway", "version": version, "description": _DESCRIPTION},
@@ -54,7 +54,7 @@ def _operation(route: Route, references: References, schemas: Schema) -> Schema:
     operation: Schema = {
         "operationId": to_camel(f"{resource.lower()}_{route.handler.__name__}"),
         "tags": [_tag(route)],
-        "summary": _first_line(route.handler),
+        "summary": first_line(route.handler),
         "responses": _responses(route, references, schemas),
     }
     if parameters := _parameters(route, references, schemas):
@@ -91,8 +91,8 @@ def _responses(route: Route, references: References, schemas: Schema) -> Schema:
     if route.answer:
         done["content"] = _json(references[route.answer, "serialization"], schemas)
     if route.lines:
-        said = f"A {route.lines.__name__} in each line"
-        done["content"][LINES] = {"schema": {"type": "string", "description": said}}
+        description = f"A {route.lines.__name__} in each line"
+        done["content"][LINES] = {"schema": {"type": "string", "description": description}}
     responses = {str(route.status) if route.answer else "204": done}
     failure = references[HttpError, "serialization"]
     for status, codes in groupby(sorted(route.errors, key=_status), _status):
@@ -135,10 +135,6 @@ def _resource(route: Route) -> object:
 
 def _tag(route: Route) -> str:
     return route.template.split("/")[1]
-
-
-def _first_line(documented: object) -> str:
-    return (documented.__doc__ or "").strip().partition("\n")[0]
 
 
 def _status(code: Code) -> int:

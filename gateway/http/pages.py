@@ -14,7 +14,8 @@ ALL = "*"  # of IMAGE_ORIGINS: every host with https
 def content_policy(images: Sequence[str] = ()) -> str:
     """Return the content policy of a page. `images` are the origins of pictures besides its own: IMAGE_ORIGINS.
 
-    Nothing else is inline or from elsewhere. ws: and wss: because 'self' does not cover them in every browser.
+    All other content must be files of the gateway. ws: and wss: are listed because 'self' does not cover them in every
+    browser.
     """
     pictures = ["'self'", "data:", *("https:" if origin == ALL else origin for origin in images)]
     return "; ".join(

@@ -59,7 +59,7 @@ class Call(Generic[B, Q]):
         raise InvalidPayload(details=[{"field": IDEMPOTENCY, "problem": "not one word of at most 128 characters"}])
 
     def wants_lines(self, format_: str) -> bool:
-        """Whether the answer is to be lines of JSON, by the `format` of the query or the Accept header."""
+        """Return whether the client wants lines of JSON, by the `format` of its query or its Accept header."""
         return format_ == "jsonl" or LINES in self.request.headers.get(hdrs.ACCEPT, "")
 
     def path(self, name: str) -> str:
@@ -117,15 +117,15 @@ class Route:
     lenient: bool = False  # with an invalid or missing token the request is served without a caller
     limit: int = 1  # times HTTP_RATE_LIMIT; 0: exempt
     status: int = 200
-    statuses: tuple[int, ...] = ()  # others with which the same answer is given
+    statuses: tuple[int, ...] = ()  # other statuses of the same answer
     signed: Callable[[Mapping[str, str], bytes], None] | None = None  # verifies the signature of headers and body
     idempotent: bool = False  # accepts an Idempotency-Key
-    raises: Codes = NOTHING  # what its handler may refuse it with, besides what the dispatcher does
+    raises: Codes = NOTHING  # codes of its handler's errors, besides the dispatcher's
     databases: tuple[str, ...] = ()  # needed besides the main one; while one of them is away the answer is 503
-    continue_on_failure: bool = False  # the handler is called all the same, and finds them in `Call.away`
-    check_interval: float | None = None  # s within which they must have answered; None: DATABASE_CHECK_INTERVAL
-    on_error: Callable[[str], object] | None = None  # called with the name of one that is away, for each request
-    on_reconnect: Callable[[str], Awaitable[object]] | None = None  # called with the name of one that is back
+    continue_on_failure: bool = False  # the handler is called without them; they are in `Call.away`
+    check_interval: float | None = None  # s for which an answer of theirs counts; None: DATABASE_CHECK_INTERVAL
+    on_error: Callable[[str], object] | None = None  # called for each request with the name of a database that is away
+    on_reconnect: Callable[[str], Awaitable[object]] | None = None  # called with the name of one that answers again
 
     @property
     def template(self) -> str:
@@ -134,7 +134,7 @@ class Route:
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something: then pages of other origins are refused, and cookies need a CSRF token."""
+        """Whether it may change data: then pages of other origins are refused, and cookies need a CSRF token."""
         return self.method != "GET"
 
     @property

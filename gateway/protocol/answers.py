@@ -33,7 +33,7 @@ class Failure(Payload):
 
 
 class ErrorEvent(Payload):
-    """The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string."""
+    """The `error` event, sent to a client that asked for no ack; `event` is the name it sent, None for no string."""
 
     type: Literal["error"] = "error"
     event: str | None

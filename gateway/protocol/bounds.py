@@ -1,4 +1,4 @@
-"""Bounds on the JSON of clients. Checked before the shape, because a report of 6,000 unknown fields takes 30 ms."""
+"""Bounds on the JSON of clients. Checked before the shape: to report 6,000 unknown fields takes pydantic 30 ms."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The names of roles and of what moderators may do, as clients see them. Used by payloads, and by who grants them."""
+"""The names of roles and permissions, as clients see them. Used by payloads and by the checks of permissions."""
 
 from enum import StrEnum
 from typing import Literal
@@ -7,7 +7,7 @@ RoleName = Literal["GUEST", "USER", "HOST", "MODERATOR", "ADMIN"]
 
 
 class Power(StrEnum):
-    """One thing that moderators do."""
+    """A permission of moderators."""
 
     MUTE = "MUTE"
     BAN = "BAN"

@@ -29,7 +29,7 @@ def _visible_or_none(text: str) -> str | None:
     return text if is_visible(text) else None
 
 
-# A search that shows nothing counts as not given, like an empty parameter.
+# A search without visible characters counts as missing, like an empty parameter.
 Search = Annotated[
     str,
     StringConstraints(max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$"),
@@ -37,7 +37,7 @@ Search = Annotated[
 ]
 
 
-_time_zones = cache(available_timezones)  # it looks through folders
+_time_zones = cache(available_timezones)  # it scans folders
 
 
 def _time_zone(name: str) -> str:

@@ -15,7 +15,7 @@ NULL: Schema = {"type": "null"}
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out what only repeats names, and null where a field is left out instead."""
+    """Leaves out titles, which repeat names, and null for fields that are left out instead."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         return False
@@ -42,6 +42,11 @@ def without_null(schema: Schema) -> Schema:
     outer = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
     choices = [choice for choice in schema["anyOf"] if choice != NULL]
     return outer | (choices[0] if len(choices) == 1 else {"anyOf": choices})
+
+
+def first_line(documented: object) -> str:
+    """Return the first line of a docstring; empty without one."""
+    return (documented.__doc__ or "").strip().partition("\n")[0]
 
 
 def referred(reference: Schema, schemas: Schema) -> Schema:

@@ -84,8 +84,8 @@ def clean_lines(text: str) -> str:
 def bounded(clean: Callable[[str], str], most: int) -> AfterValidator:
     """Return the validator of a text that is stored as `clean` returns it, of at most `most` code points.
 
-    The length is that of the stored text, which may be longer or shorter than what was typed. A text of which each
-    code point may have been typed as four is not looked at when it is longer than that.
+    The length is that of the stored text, which may be longer or shorter than the typed one. A text of more than
+    4 * `most` code points is refused without cleaning it, because at most four code points become one.
     """
 
     def check(text: str) -> str:

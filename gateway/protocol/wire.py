@@ -62,7 +62,7 @@ class Payload(BaseModel):
         frozen=True,
         populate_by_name=True,
         serialize_by_alias=True,
-        json_schema_serialization_defaults_required=True,  # what has a default is always sent
+        json_schema_serialization_defaults_required=True,  # fields with a default are always sent
     )
 
 
@@ -83,9 +83,9 @@ class Stamp(Payload):
 
 
 class StreamTime(Payload):
-    """What the data of an event of a stream's room has besides: ms since the stream went live first.
+    """A further field of the data of an event of a stream's room: ms since the stream first went live.
 
-    It is not there for what happened before that.
+    It is left out for events before that.
     """
 
     stream_time: int | None = Field(default=None, exclude_if=lambda v: v is None)

@@ -32,11 +32,11 @@ export type Code =
   | "INTERNAL_ERROR"
   | "SERVICE_UNAVAILABLE";
 /**
- * One thing that moderators do.
+ * A permission of moderators.
  */
 export type Power = "MUTE" | "BAN" | "SETTINGS" | "ANNOUNCE" | "PIN" | "REVIEW" | "DELETE" | "CLEAR";
 /**
- * What was done, as the record of it says.
+ * The actions in the audit log.
  */
 export type ModerationAction =
   | "MUTE"
@@ -507,7 +507,7 @@ export interface ChangeRole {
   role: "USER" | "HOST" | "MODERATOR" | "ADMIN";
 }
 /**
- * `PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never.
+ * `PATCH /moderation/sanctions/{id}`: the sanction ends after `seconds` from now, or never if null.
  */
 export interface ChangeSanction {
   seconds: number | null;
@@ -639,14 +639,14 @@ export interface RateLimit {
   seconds: number;
 }
 /**
- * `GET /cluster/connections`. `silent` are the names of nodes that did not answer in time: it lacks theirs.
+ * `GET /cluster/connections`. `silent` are the nodes that did not answer, whose connections are missing.
  */
 export interface ConnectionList {
   items: ConnectionView[];
   silent: string[];
 }
 /**
- * One connection of a person. `rooms` are those whose events it gets; `id` is no secret of the connection.
+ * One connection of a person. `rooms` are those whose events it gets; `id` is not the secret session id.
  */
 export interface ConnectionView {
   id: string;
@@ -871,7 +871,7 @@ export interface CreateStream {
   ordersWhenNotLive?: boolean;
 }
 /**
- * `POST /users`: without a password the answer has a one-time link; one that is given must be changed.
+ * `POST /users`: without a password the answer has a one-time link; its user must change a given one.
  */
 export interface CreateUser {
   email: string;
@@ -978,7 +978,7 @@ export interface ErrorBody {
   };
 }
 /**
- * The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string.
+ * The `error` event, sent to a client that asked for no ack; `event` is the name it sent, None for no string.
  */
 export interface ErrorEvent {
   type: "error";
@@ -1045,7 +1045,7 @@ export interface Freeze {
   frozen: boolean;
 }
 /**
- * `data` of `stream:hearts`: how many were sent through one node since its last event, own ones too.
+ * `data` of `stream:hearts`: the hearts sent through one node since its last event, the receiver's own too.
  */
 export interface Hearts {
   streamKey: string;
@@ -1357,7 +1357,7 @@ export interface MarkRead {
   ids?: [string, ...string[]] | null;
 }
 /**
- * A page of the people in a chat, by name; `total` counts all of them, whatever is searched.
+ * A page of the people in a chat, by name; `total` counts all of them, also in a search.
  */
 export interface MemberPage {
   items: MemberView[];
@@ -1575,7 +1575,7 @@ export interface Page {
   limit?: number;
 }
 /**
- * What somebody has done and met with; hosts get the numbers of their own streams.
+ * Numbers of messages, orders and sanctions of a person; hosts get those of their own streams.
  */
 export interface PersonCounts {
   messages: number;
@@ -1930,7 +1930,7 @@ export interface Register {
   password: string;
 }
 /**
- * `chat:report`: report a message to the staff of the room. `note` is what the reason does not say.
+ * `chat:report`: report a message to the staff of the room. `note` adds to the reason.
  */
 export interface Report {
   liveId: string;
@@ -1939,7 +1939,7 @@ export interface Report {
   note?: string | null;
 }
 /**
- * What one person wrote about a message; nothing says who.
+ * The note of one report, without the name of the person.
  */
 export interface ReportNote {
   reason: "SPAM" | "ABUSE" | "SEXUAL" | "FRAUD" | "PRIVACY" | "OTHER";
@@ -2001,7 +2001,7 @@ export interface ReportedMessagePage {
   open: number;
 }
 /**
- * A reported message. Nothing says who reported it.
+ * A reported message, without the names of the people who reported it.
  *
  * `message` is null for a deleted message, not for a hidden one. `hidden`: reports have hidden the message until a
  * review. `reports`: how many people reported it; `reasons`: how many gave which reason.
@@ -2063,9 +2063,9 @@ export interface SampleText {
   liveId?: string | null;
 }
 /**
- * `data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`.
+ * `data` of `chat:sampled`: of the `total` messages from `from_seq` to `to_seq` everybody got only `shown`.
  *
- * Others were not sent to everybody, because the room gets more than people can read. They are stored like any.
+ * The others were not sent to everybody, because the room has more than people can read. They are stored, too.
  */
 export interface Sampled {
   liveId: string;
@@ -2102,7 +2102,7 @@ export interface Sanctioned {
   sanctionId: string | null;
 }
 /**
- * `stream:heart`: clients add up what was pressed, and send it at most once a second.
+ * `stream:heart`: clients add up hearts, and send the sum at most once a second.
  */
 export interface SendHearts {
   streamKey: string;
@@ -2385,9 +2385,9 @@ export interface StreamStats {
   at: string;
 }
 /**
- * What the data of an event of a stream's room has besides: ms since the stream went live first.
+ * A further field of the data of an event of a stream's room: ms since the stream first went live.
  *
- * It is not there for what happened before that.
+ * It is left out for events before that.
  */
 export interface StreamTime {
   streamTime?: number;
@@ -2629,7 +2629,7 @@ export interface RootClientToServerEvents {
   "join:stream": (request: JoinStream, ack: (answer: Answer<StreamJoined>) => void) => void;
   /** Leave the product room of a stream. */
   "leave:stream": (request: LeaveStream, ack: (answer: Answer<StreamLeft>) => void) => void;
-  /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
+  /** Return the ack of `join:orders`. Administrators receive order events from their connect on. */
   "join:orders": (request: JoinOrders, ack: (answer: Answer<OrdersJoined>) => void) => void;
 }
 
@@ -2641,7 +2641,7 @@ export interface RootErrors {
   "join:stream": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave the product room of a stream. */
   "leave:stream": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Return the ack of `join:orders`. Sockets of administrators receive order events from their connect on. */
+  /** Return the ack of `join:orders`. Administrators receive order events from their connect on. */
   "join:orders": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 
@@ -2743,31 +2743,31 @@ export interface ChatServerToClientEvents {
 export interface ChatClientToServerEvents {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": (request: AuthRefresh, ack: (answer: Answer<AuthRefreshed>) => void) => void;
-  /** Mute somebody in a room: they read and do not write. */
+  /** Mute a user or guest in a room: they can read and not write. */
   "chat:mute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
-  /** Lift a mute; do nothing if there is none. */
+  /** Lift a mute; do nothing without one. */
   "chat:unmute-user": (request: MuteUser, ack: (answer: Answer<Sanctioned>) => void) => void;
-  /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
+  /** Ban a user or guest from a room, or everywhere; `deleted` is the number of deleted messages. */
   "chat:ban-user": (request: BanUser, ack: (answer: Answer<BanAck>) => void) => void;
-  /** Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  /** Lift a ban; do nothing without one. A ban everywhere and a ban from a room are two bans. */
   "chat:unban-user": (request: BanUser, ack: (answer: Answer<Sanctioned>) => void) => void;
-  /** Set the seconds between two messages of one sender; 0 is no slow mode. */
+  /** Set the seconds between two messages of one sender; 0 turns slow mode off. */
   "chat:slow-mode": (request: SlowMode, ack: (answer: Answer<SettingsChanged>) => void) => void;
-  /** Freeze a room, so that only moderators write, or end that. */
+  /** Freeze a room, so that only moderators may send messages, or unfreeze it. */
   "chat:freeze": (request: Freeze, ack: (answer: Answer<SettingsChanged>) => void) => void;
-  /** Allow guests to write, or refuse them. */
+  /** Allow guests to send messages, or forbid it. */
   "chat:allow-guests": (request: AllowGuests, ack: (answer: Answer<SettingsChanged>) => void) => void;
   /** Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable. */
   "chat:announce": (request: Announce, ack: (answer: Answer<Announced>) => void) => void;
-  /** Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read. */
+  /** Delete the text of a message for good, wherever it can be read, then publish the deletion. */
   "chat:delete-message": (request: DeleteMessage, ack: (answer: Answer<Deleted>) => void) => void;
-  /** Delete many messages at once, or say how many there are. */
+  /** Delete messages, or with `dry_run` count them. */
   "chat:clear": (request: Clear, ack: (answer: Answer<ClearAck>) => void) => void;
-  /** Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing. */
+  /** Restore the messages of a clear whose texts are still stored. A second undo restores nothing. */
   "chat:undo-clear": (request: UndoClear, ack: (answer: Answer<UndoAck>) => void) => void;
-  /** Show a message on top, for a while or for good. Raises Conflict if it was deleted. */
+  /** Pin a message, for some seconds or for good. Raises Conflict if it was deleted. */
   "chat:pin-message": (request: PinMessage, ack: (answer: Answer<PinAck>) => void) => void;
-  /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
+  /** Unpin a message; do nothing if it is not pinned. Raises NotFound for an unknown id. */
   "chat:unpin-message": (request: UnpinMessage, ack: (answer: Answer<UnpinAck>) => void) => void;
   /** Join a room, and return its snapshot. */
   "chat:join-room": (request: JoinRoom, ack: (answer: Answer<Joined>) => void) => void;
@@ -2775,7 +2775,7 @@ export interface ChatClientToServerEvents {
   "chat:leave-room": (request: LeaveRoom, ack: (answer: Answer<Left>) => void) => void;
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": (request: SendMessage, ack: (answer: Answer<Sent>) => void) => void;
-  /** Store a report of a message for the staff of the room; a second one of the same person changes nothing. */
+  /** Store a report of a message for the staff of the room. A second report by the same person has no effect. */
   "chat:report": (request: Report, ack: (answer: Answer<Reported>) => void) => void;
   /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": (request: History, ack: (answer: Answer<HistoryPage>) => void) => void;
@@ -2785,31 +2785,31 @@ export interface ChatClientToServerEvents {
 export interface ChatErrors {
   /** A new access token of the same user, for an open socket. */
   "auth:refresh": "AUTH_REQUIRED" | "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOKEN_REVOKED";
-  /** Mute somebody in a room: they read and do not write. */
+  /** Mute a user or guest in a room: they can read and not write. */
   "chat:mute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Lift a mute; do nothing if there is none. */
+  /** Lift a mute; do nothing without one. */
   "chat:unmute-user": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Ban somebody from a room, or from everywhere; `deleted` is how many messages went with them. */
+  /** Ban a user or guest from a room, or everywhere; `deleted` is the number of deleted messages. */
   "chat:ban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Lift a ban; do nothing if there is none. A ban everywhere and a ban from a room are two bans. */
+  /** Lift a ban; do nothing without one. A ban everywhere and a ban from a room are two bans. */
   "chat:unban-user": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Set the seconds between two messages of one sender; 0 is no slow mode. */
+  /** Set the seconds between two messages of one sender; 0 turns slow mode off. */
   "chat:slow-mode": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Freeze a room, so that only moderators write, or end that. */
+  /** Freeze a room, so that only moderators may send messages, or unfreeze it. */
   "chat:freeze": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Allow guests to write, or refuse them. */
+  /** Allow guests to send messages, or forbid it. */
   "chat:allow-guests": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable. */
   "chat:announce": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_MESSAGE" | "INVALID_PAYLOAD" | "MESSAGE_TOO_LONG" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Delete a message's text for good, then publish that. Before that it is gone from everywhere it can be read. */
+  /** Delete the text of a message for good, wherever it can be read, then publish the deletion. */
   "chat:delete-message": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Delete many messages at once, or say how many there are. */
+  /** Delete messages, or with `dry_run` count them. */
   "chat:clear": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Restore the messages of a clear, as far as their texts are kept. Undoing it again restores nothing. */
+  /** Restore the messages of a clear whose texts are still stored. A second undo restores nothing. */
   "chat:undo-clear": "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Show a message on top, for a while or for good. Raises Conflict if it was deleted. */
+  /** Pin a message, for some seconds or for good. Raises Conflict if it was deleted. */
   "chat:pin-message": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Take a message down from the top; does nothing if it is not there. Raises NotFound for an unknown id. */
+  /** Unpin a message; do nothing if it is not pinned. Raises NotFound for an unknown id. */
   "chat:unpin-message": "BANNED" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Join a room, and return its snapshot. */
   "chat:join-room": "BANNED" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
@@ -2817,7 +2817,7 @@ export interface ChatErrors {
   "chat:leave-room": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Store a message, then publish it to the room; the answer means that it is committed. */
   "chat:send-message": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_MESSAGE" | "INVALID_PAYLOAD" | "MESSAGE_TOO_LONG" | "MUTED" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "ROOM_FROZEN" | "SERVICE_UNAVAILABLE" | "SLOW_MODE";
-  /** Store a report of a message for the staff of the room; a second one of the same person changes nothing. */
+  /** Store a report of a message for the staff of the room. A second report by the same person has no effect. */
   "chat:report": "BANNED" | "CONFLICT" | "FORBIDDEN" | "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "MUTED" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room. */
   "chat:history": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
@@ -2865,7 +2865,7 @@ export interface StreamingClientToServerEvents {
   "stream:viewer:join": (request: ViewerJoin, ack: (answer: Answer<ViewerJoined>) => void) => void;
   /** Leave the viewers of a stream. */
   "stream:viewer:leave": (request: ViewerLeave, ack: (answer: Answer<ViewerLeft>) => void) => void;
-  /** Send hearts to a stream. They are broadcast within a second, added up, and are lost if the node stops. */
+  /** Send hearts to a stream. The sum is broadcast within a second; it is lost if the node stops. */
   "stream:heart": (request: SendHearts, ack: (answer: Answer<HeartsSent>) => void) => void;
 }
 
@@ -2877,7 +2877,7 @@ export interface StreamingErrors {
   "stream:viewer:join": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_FOUND" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
   /** Leave the viewers of a stream. */
   "stream:viewer:leave": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
-  /** Send hearts to a stream. They are broadcast within a second, added up, and are lost if the node stops. */
+  /** Send hearts to a stream. The sum is broadcast within a second; it is lost if the node stops. */
   "stream:heart": "INTERNAL_ERROR" | "INVALID_PAYLOAD" | "NOT_IN_ROOM" | "RATE_LIMIT_EXCEEDED" | "SERVICE_UNAVAILABLE";
 }
 

@@ -1,1 +1,1 @@
-"""The resources of the HTTP API, one file each: classes whose `routes` say what they serve. Mounted by api."""
+"""The resources of the HTTP API, one class and file each; `routes` declares what it serves. Mounted by api."""

@@ -20,7 +20,7 @@ from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stream_lists import StreamLists
 from gateway.services.streams.streams import Streams as StreamService
 
-RESERVED = frozenset({"active", "upcoming"})  # paths of lists, which a stream of that key could not have
+RESERVED = frozenset({"active", "upcoming"})  # paths of lists: a stream with such a key could not be read
 
 
 class Streams:

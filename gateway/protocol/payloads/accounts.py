@@ -132,7 +132,7 @@ class EnterAsGuest(Refresh):
 
 
 class CreateUser(Request):
-    """`POST /users`: without a password the answer has a one-time link; one that is given must be changed."""
+    """`POST /users`: without a password the answer has a one-time link; its user must change a given one."""
 
     email: Email
     username: Username

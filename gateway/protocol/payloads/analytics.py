@@ -1,4 +1,4 @@
-"""Payloads of `/analytics`: what happened, in numbers."""
+"""Payloads of `/analytics`: reports of sales, viewers and messages."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ Bucket = Literal["minute", "hour", "day"]
 
 
 class Sales(Payload):
-    """What happened to orders: how many were placed, their products and price, and what became of orders."""
+    """Numbers of orders: placed, with their units and amount, paid, cancelled and expired."""
 
     orders: int = 0
     units: int = 0
@@ -29,9 +29,9 @@ class SalesPoint(Sales):
 
 
 class StreamPoint(SalesPoint):
-    """The same of one stream, with the viewers, on average and at most, and the messages of its chat."""
+    """The sales of one stream, with its average and peak viewers and the messages of its chat."""
 
-    viewers: int | None = None  # null: nobody has counted, or nobody watched
+    viewers: int | None = None  # null: there is no sample, or nobody watched
     peak_viewers: int | None = None
     messages: int = 0
     guest_messages: int = 0
@@ -50,7 +50,7 @@ class StreamSales(Sales):
 
 
 class StreamReport(Payload):
-    """`GET /analytics/streams/{key}`. Points without anything are left out; the products are the 50 best sold."""
+    """`GET /analytics/streams/{key}`. Empty points are left out; the products are the 50 with the largest sales."""
 
     stream_key: str
     from_: Annotated[Timestamp, Field(alias="from")]
@@ -61,7 +61,7 @@ class StreamReport(Payload):
 
 
 class SalesReport(Payload):
-    """`GET /analytics/sales`. Points without sales are left out; the streams are the 50 best selling.
+    """`GET /analytics/sales`. Empty points are left out; the streams are the 50 with the largest sales.
 
     An order of two streams counts in each of them.
     """

@@ -227,9 +227,9 @@ class Presence(Payload):
 
 
 class Sampled(Payload):
-    """`data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`.
+    """`data` of `chat:sampled`: of the `total` messages from `from_seq` to `to_seq` everybody got only `shown`.
 
-    Others were not sent to everybody, because the room gets more than people can read. They are stored like any.
+    The others were not sent to everybody, because the room has more than people can read. They are stored, too.
     """
 
     live_id: str

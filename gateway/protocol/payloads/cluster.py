@@ -9,7 +9,7 @@ from gateway.protocol.wire import Payload, Timestamp
 
 
 class ConnectionView(Payload):
-    """One connection of a person. `rooms` are those whose events it gets; `id` is no secret of the connection."""
+    """One connection of a person. `rooms` are those whose events it gets; `id` is not the secret session id."""
 
     id: str
     node: str
@@ -24,7 +24,7 @@ class ConnectionView(Payload):
 
 
 class NodeDetails(Payload):
-    """What a node says of itself every second; a node of an older version says nothing of it."""
+    """The figures that a node stores every second; a node of an older version has none."""
 
     memory: int | None = None  # bytes
     components: dict[str, ComponentStatus] = Field(default_factory=dict)
@@ -51,7 +51,7 @@ class NodePage(Payload):
 
 
 class ConnectionList(Payload):
-    """`GET /cluster/connections`. `silent` are the names of nodes that did not answer in time: it lacks theirs."""
+    """`GET /cluster/connections`. `silent` are the nodes that did not answer, whose connections are missing."""
 
     items: list[ConnectionView]
     silent: list[str]

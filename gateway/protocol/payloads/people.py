@@ -5,7 +5,7 @@ from gateway.protocol.wire import Payload, Timestamp
 
 
 class PersonCounts(Payload):
-    """What somebody has done and met with; hosts get the numbers of their own streams."""
+    """Numbers of messages, orders and sanctions of a person; hosts get those of their own streams."""
 
     messages: int
     deleted_messages: int
@@ -53,7 +53,7 @@ class MemberView(Payload):
 
 
 class MemberPage(Payload):
-    """A page of the people in a chat, by name; `total` counts all of them, whatever is searched."""
+    """A page of the people in a chat, by name; `total` counts all of them, also in a search."""
 
     items: list[MemberView]
     total: int

@@ -62,7 +62,7 @@ class SanctionView(Payload):
 
 
 class ChangeSanction(Request):
-    """`PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never."""
+    """`PATCH /moderation/sanctions/{id}`: the sanction ends after `seconds` from now, or never if null."""
 
     seconds: Annotated[int, Field(ge=1, le=LONGEST)] | None
     reason: Reason | None = None

@@ -19,7 +19,7 @@ ReportStatus = Literal["OPEN", "KEPT", "DELETED"]
 
 
 class Report(Request):
-    """`chat:report`: report a message to the staff of the room. `note` is what the reason does not say."""
+    """`chat:report`: report a message to the staff of the room. `note` adds to the reason."""
 
     live_id: StreamKey
     message_id: Identifier
@@ -54,7 +54,7 @@ class HostedReports(Payload):
 
 
 class ReportNote(Payload):
-    """What one person wrote about a message; nothing says who."""
+    """The note of one report, without the name of the person."""
 
     reason: ReportReason
     note: str
@@ -62,7 +62,7 @@ class ReportNote(Payload):
 
 
 class ReportedMessageView(Payload):
-    """A reported message. Nothing says who reported it.
+    """A reported message, without the names of the people who reported it.
 
     `message` is null for a deleted message, not for a hidden one. `hidden`: reports have hidden the message until a
     review. `reports`: how many people reported it; `reasons`: how many gave which reason.

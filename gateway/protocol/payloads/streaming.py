@@ -78,7 +78,7 @@ class HostedStats(Payload):
 
 
 class SendHearts(Request):
-    """`stream:heart`: clients add up what was pressed, and send it at most once a second."""
+    """`stream:heart`: clients add up hearts, and send the sum at most once a second."""
 
     stream_key: StreamKey
     count: int = Field(default=1, ge=1, le=50)
@@ -91,7 +91,7 @@ class HeartsSent(Payload):
 
 
 class Hearts(Payload):
-    """`data` of `stream:hearts`: how many were sent through one node since its last event, own ones too."""
+    """`data` of `stream:hearts`: the hearts sent through one node since its last event, the receiver's own too."""
 
     stream_key: str
     count: int

@@ -164,7 +164,7 @@ class ChangeRole(TypedDict):
 
 
 class ChangeSanction(TypedDict):
-    """`PATCH /moderation/sanctions/{id}`: it ends in so many seconds from now, or with null never."""
+    """`PATCH /moderation/sanctions/{id}`: the sanction ends after `seconds` from now, or never if null."""
 
     seconds: int | None
     reason: NotRequired[str | None]
@@ -249,7 +249,7 @@ class Connected(TypedDict):
 
 
 class ConnectionList(TypedDict):
-    """`GET /cluster/connections`. `silent` are the names of nodes that did not answer in time: it lacks theirs."""
+    """`GET /cluster/connections`. `silent` are the nodes that did not answer, whose connections are missing."""
 
     items: list[ConnectionView]
     silent: list[str]
@@ -276,7 +276,7 @@ class ConnectionSuccess(TypedDict):
 
 
 class ConnectionView(TypedDict):
-    """One connection of a person. `rooms` are those whose events it gets; `id` is no secret of the connection."""
+    """One connection of a person. `rooms` are those whose events it gets; `id` is not the secret session id."""
 
     id: str
     node: str
@@ -319,7 +319,7 @@ class CreateStream(TypedDict):
 
 
 class CreateUser(TypedDict):
-    """`POST /users`: without a password the answer has a one-time link; one that is given must be changed."""
+    """`POST /users`: without a password the answer has a one-time link; its user must change a given one."""
 
     email: str
     username: str
@@ -398,7 +398,7 @@ class ErrorBody(TypedDict):
 
 
 class ErrorEvent(TypedDict):
-    """The `error` event, sent to a client that asked for no ack; `event` is what it sent, None for no string."""
+    """The `error` event, sent to a client that asked for no ack; `event` is the name it sent, None for no string."""
 
     type: Literal['error']
     event: str | None
@@ -463,7 +463,7 @@ class Freeze(TypedDict):
 
 
 class Hearts(TypedDict):
-    """`data` of `stream:hearts`: how many were sent through one node since its last event, own ones too."""
+    """`data` of `stream:hearts`: the hearts sent through one node since its last event, the receiver's own too."""
 
     streamKey: str
     count: int
@@ -695,7 +695,7 @@ class MarkRead(TypedDict):
 
 
 class MemberPage(TypedDict):
-    """A page of the people in a chat, by name; `total` counts all of them, whatever is searched."""
+    """A page of the people in a chat, by name; `total` counts all of them, also in a search."""
 
     items: list[MemberView]
     total: int
@@ -904,7 +904,7 @@ class PasswordLink(TypedDict):
 
 
 class PersonCounts(TypedDict):
-    """What somebody has done and met with; hosts get the numbers of their own streams."""
+    """Numbers of messages, orders and sanctions of a person; hosts get those of their own streams."""
 
     messages: int
     deletedMessages: int
@@ -1075,7 +1075,7 @@ class Register(TypedDict):
 
 
 class Report(TypedDict):
-    """`chat:report`: report a message to the staff of the room. `note` is what the reason does not say."""
+    """`chat:report`: report a message to the staff of the room. `note` adds to the reason."""
 
     liveId: str
     messageId: str
@@ -1084,7 +1084,7 @@ class Report(TypedDict):
 
 
 class ReportNote(TypedDict):
-    """What one person wrote about a message; nothing says who."""
+    """The note of one report, without the name of the person."""
 
     reason: Literal['SPAM', 'ABUSE', 'SEXUAL', 'FRAUD', 'PRIVACY', 'OTHER']
     note: str
@@ -1144,7 +1144,7 @@ class ReportedMessagePage(TypedDict):
 
 
 class ReportedMessageView(TypedDict):
-    """A reported message. Nothing says who reported it."""
+    """A reported message, without the names of the people who reported it."""
 
     messageId: str
     liveId: str
@@ -1207,7 +1207,7 @@ class SampleText(TypedDict):
 
 
 class Sampled(TypedDict):
-    """`data` of `chat:sampled`: of the `total` messages in these places, both included, everybody got only `shown`."""
+    """`data` of `chat:sampled`: of the `total` messages from `from_seq` to `to_seq` everybody got only `shown`."""
 
     liveId: str
     fromSeq: int
@@ -1263,7 +1263,7 @@ class Sanctioned(TypedDict):
 
 
 class SendHearts(TypedDict):
-    """`stream:heart`: clients add up what was pressed, and send it at most once a second."""
+    """`stream:heart`: clients add up hearts, and send the sum at most once a second."""
 
     streamKey: str
     count: NotRequired[int]
@@ -1527,7 +1527,7 @@ class StreamStats(TypedDict):
 
 
 class StreamTime(TypedDict):
-    """What the data of an event of a stream's room has besides: ms since the stream went live first."""
+    """A further field of the data of an event of a stream's room: ms since the stream first went live."""
 
     streamTime: NotRequired[int]
 
