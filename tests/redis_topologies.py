@@ -15,7 +15,7 @@ from gateway.metrics import Metrics
 from gateway.problems import Misconfigured
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
-from tests.timing import until_now
+from tests.timing import PATIENCE, allowed, until_now
 
 PASSWORD = "not-a-secret"  # of the servers and of the sentinels
 SLOTS = REDIS_CLUSTER_HASH_SLOTS
@@ -63,7 +63,12 @@ class Process(ServerProcess):
     def ask(self, *command: Any) -> Any:
         """Return the answer to one command."""
         with redis.Redis(
-            host="127.0.0.1", port=self.port, password=PASSWORD, decode_responses=True, protocol=2, socket_timeout=5
+            host="127.0.0.1",
+            port=self.port,
+            password=PASSWORD,
+            decode_responses=True,
+            protocol=2,
+            socket_timeout=allowed(PATIENCE),
         ) as client:
             return client.execute_command(*command)
 
@@ -79,7 +84,7 @@ class Process(ServerProcess):
     def _answers(self) -> bool:
         try:
             return bool(self.ask("PING"))
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
 

@@ -57,6 +57,23 @@ async def until(
         await asyncio.sleep(pause)
 
 
+async def grows(
+    number: Callable[[], float], by: float = 1, *, within: float = PATIENCE, what: str = "the number"
+) -> None:
+    """Wait until `number()` has grown by `by` from its present value: for traffic that must go on before the next step.
+
+    Raises AssertionError, naming `what`, if that takes longer than what is allowed for `within`.
+    """
+    first = number()
+    await until(lambda: number() >= first + by, within=within, what=what)
+
+
+async def next_millisecond() -> None:
+    """Wait until the wall clock shows a later millisecond: tokens, sessions and revocations are compared by it."""
+    moment = time.time_ns() // 1_000_000
+    await until(lambda: time.time_ns() // 1_000_000 > moment, pause=0.001, what="a later millisecond")
+
+
 async def stays(condition: Callable[[], Any], *, seconds: float, what: str = "the condition") -> None:
     """Check that `condition()` is true for `seconds` (not scaled: load only makes the check weaker, never wrong)."""
     ends = time.monotonic() + seconds

@@ -15,7 +15,7 @@ from typing import Self
 
 import psutil
 
-PATIENCE = 10.0  # s that a server may take to start or to stop
+PATIENCE = 30.0  # s that a server may take to start or to stop, on a machine with more to do
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path; the kernel takes 107
 
 

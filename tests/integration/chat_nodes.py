@@ -1,4 +1,4 @@
-"""Two nodes of a crowded chat on one PostgreSQL, which can be held up. Used by the tests of storing messages."""
+"""Two nodes with busy chats on one PostgreSQL, whose rooms can be locked. Used by the tests of storing messages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -22,7 +22,7 @@ from models.main.user import User
 from tests.doubles import Recorder, principal
 from tests.integration.services import make_chat, make_streams
 from tests.support import make_settings
-from tests.timing import time_limit, turns
+from tests.timing import turns, until
 
 KEYS = ("demo", "other", "third")
 KEY = KEYS[0]
@@ -62,7 +62,7 @@ class ChatNodes:
 
     @asynccontextmanager
     async def held(self, *keys: str) -> AsyncIterator[None]:
-        """No message is stored in these rooms, or in any, while this lasts."""
+        """Lock these rooms, by default all: no message is stored in them while the block runs."""
         names = [f"/chat live:{key}" for key in keys or KEYS]
         connection = await asyncpg.connect(self.url)
         try:
@@ -73,7 +73,7 @@ class ChatNodes:
             await connection.close()
 
     async def gathered(self, *sends: Awaitable[Sent]) -> list[Any]:
-        """Return the outcomes of messages that are one batch, in this order, after a first one."""
+        """Send messages that form one batch, after a first message; return their outcomes in the same order."""
         async with self.held():
             first = asyncio.create_task(self.send(0, "first"))
             await self.stuck()
@@ -83,11 +83,13 @@ class ChatNodes:
         return await together
 
     async def stuck(self, count: int = 1) -> None:
-        """Wait until so many batches wait for the room."""
+        """Wait until `count` batches wait for the lock of a room."""
         waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%store_m%'"
-        async with time_limit():
-            while (await self.database.query(waiting))[0]["n"] != count:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+
+        async def stuck() -> bool:
+            return bool((await self.database.query(waiting))[0]["n"] == count)
+
+        await until(stuck, what=f"{count} batches that wait for a lock")
 
     async def close(self) -> None:
         for node in self.nodes:
@@ -96,16 +98,24 @@ class ChatNodes:
 
     @property
     def batches(self) -> float:
-        """Batches that were stored."""
-        labels = {"call": "chat.send", "outcome": "ok"}
+        """The number of batches that were stored."""
+        return self._batches("ok")
+
+    @property
+    def failed_batches(self) -> float:
+        """The number of batches that were not stored because PostgreSQL was unavailable."""
+        return self._batches("unavailable")
+
+    def _batches(self, outcome: str) -> float:
+        labels = {"call": "chat.send", "outcome": outcome}
         return self.metrics.registry.get_sample_value("dorami_database_seconds_count", labels) or 0
 
     def published(self, key: str = KEY) -> list[int]:
-        """Return the places of the messages that a room heard."""
+        """Return the places of the messages that were published to a room."""
         return [payload["data"]["seq"] for room, _, payload in self.received.events if room == chat_room(key)]
 
     async def holds_together(self, key: str = KEY) -> list[Message]:
-        """Check a room: no gaps in places, log and counter agree, every message was published once."""
+        """Check a room and return its messages: places have no gaps, log and counter agree, each is published once."""
         messages = await Message.filter(stream_id=key).order_by("seq")
         seqs = list(range(1, len(messages) + 1))
         assert [message.seq for message in messages] == seqs

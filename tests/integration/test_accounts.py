@@ -59,6 +59,7 @@ from models.main.moderation import WordAction
 from models.main.user import User
 from tests.doubles import stand_in
 from tests.support import make_settings
+from tests.timing import next_millisecond
 
 PASSWORD = "correct horse battery"
 MINUTES = timedelta(minutes=15)
@@ -468,7 +469,7 @@ async def test_logout_all_and_a_login_right_after(world: World) -> None:
     stranger = await world.register("bob")
     minted = world.tokens.issue_access(sessions[0].user.id, Role.USER, "a session that was never opened")
     principal = await world.who(sessions[0])
-    await asyncio.sleep(0.002)
+    await next_millisecond()
     await world.accounts.logout_all(principal)
     for session in sessions:
         assert (await world.refused(session)).code == Code.TOKEN_REVOKED
@@ -478,7 +479,7 @@ async def test_logout_all_and_a_login_right_after(world: World) -> None:
     [notice] = world.notices
     assert (notice.user_id, notice.code) == (principal.user_id, Code.TOKEN_REVOKED)
     assert principal.issued_at.timestamp() <= (notice.before or 0)
-    await asyncio.sleep(0.002)
+    await next_millisecond()
     await world.who(await world.login())
     await world.who(stranger)
 
@@ -558,7 +559,7 @@ async def test_rename_account(world: World) -> None:
 async def test_suspend_and_unsuspend(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     before = await world.who(session)
-    await asyncio.sleep(0.002)
+    await next_millisecond()
     view = await world.directory.suspend(admin, before.user_id, Suspend(reason="spam"))
     assert view.status == "SUSPENDED"
     assert (await User.get(id=before.user_id)).suspended_reason == "spam"
@@ -586,7 +587,7 @@ async def test_a_suspended_user_cannot_refresh_a_remaining_session(world: World)
 async def test_a_suspension_accepts_all_spellings_of_the_id(world: World) -> None:
     admin, session = await world.admin(), await world.register()
     await world.who(session)
-    await asyncio.sleep(0.002)
+    await next_millisecond()
     await world.directory.suspend(admin, session.user.id.upper().replace("-", ""), Suspend())
     assert world.notices[-1].user_id == session.user.id
     assert (await world.refused(session)).message == "Account is suspended"

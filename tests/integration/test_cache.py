@@ -14,7 +14,7 @@ from gateway.redis import cache as cache_module
 from gateway.redis.cache import Cache
 from gateway.redis.client import RedisClient
 from tests.support import make_settings
-from tests.timing import stays, time_limit, until
+from tests.timing import stays, time_limit, turns, until
 
 NAME = "numbers"
 KEY = "one"
@@ -159,7 +159,7 @@ async def test_a_read_after_a_change_does_not_share_an_earlier_lookup(
     monkeypatch.setattr(cache, f"_{change}", change_redis)
     await (cache.drop(KEY) if change == "drop" else cache.write(KEY, 2, version=1))
     late = asyncio.create_task(cache.read(KEY, source.load))
-    await asyncio.sleep(0.05)
+    await turns()  # it has begun: it would share the earlier look-up
     free.set()
     assert [await readers[0], await late] == [1, 2]
 

@@ -284,15 +284,16 @@ async def test_one_of_two_nodes_ends_a_pin(cluster: CurationCluster) -> None:
 async def test_a_pin_that_ends_immediately_is_published(
     cluster: CurationCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The pin has ended before the transaction that stores it commits."""
     [sent] = await cluster.say("for a second")
     query = cluster.database.query
 
-    async def slow(statement: str, *values: Any) -> list[dict[str, Any]]:
+    async def late(statement: str, *values: Any) -> list[dict[str, Any]]:
         if statement == pins.REPLACE:
-            await asyncio.sleep(1.1)
+            await query("UPDATE pins SET ends_at = clock_timestamp()")
         return await query(statement, *values)
 
-    monkeypatch.setattr(cluster.database, "query", slow)
+    monkeypatch.setattr(cluster.database, "query", late)
     pin = PinMessage.model_validate({"liveId": KEY, "messageId": sent.id, "seconds": 1})
     assert (await cluster.curators[0].pins.pin(cluster.admin, pin)).message_id == sent.id
     assert [pin["id"] for pin in cluster.published("chat:pinned")] == [sent.id]

@@ -64,7 +64,7 @@ class Moderators:
                 await self._step(dice, f"{actor}:{step}")
             except GatewayError as error:
                 assert error.code is Code.CONFLICT, "a deleted message was to be pinned"  # noqa: PT017
-            await asyncio.sleep(dice.uniform(0, 0.01))
+            await asyncio.sleep(dice.uniform(0, 0.01))  # the actors' steps mix at random
 
     async def _step(self, dice: random.Random, name: str) -> None:
         chat, curators = dice.choice(self.chats), dice.choice(self.curators)

@@ -1,4 +1,4 @@
-"""Polling connections of the engine and their change to a websocket: limits, origins, and nothing lost on the way."""
+"""Polling connections of the engine and their upgrade to a websocket: limits, origins, and no lost packet."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.integration.engineio_echo import (
     websocket_url,
     wire,
 )
-from tests.timing import allowed, scaled, stays, time_limit, until
+from tests.timing import PATIENCE, allowed, scaled, stays, time_limit, until
 
 SEPARATOR = "\x1e"
 OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3))
@@ -33,7 +33,7 @@ OPTIONS = EngineOptions(upgrade_timeout=scaled(0.3), request_timeout=scaled(0.3)
 
 @pytest.fixture(scope="module")
 async def echo() -> AsyncIterator[Echo]:
-    """Return a server that is quick to lose patience."""
+    """Return a server with short time-outs."""
     async with echo_server(OPTIONS) as server:
         yield server
 
@@ -346,7 +346,7 @@ async def test_one_upgrade_at_a_time_is_allowed(echo: Echo, http: aiohttp.Client
 async def test_an_upgrade_that_does_not_begin_times_out(echo: Echo, http: aiohttp.ClientSession) -> None:
     session = await Poller(http, echo).open()
     async with websocket(http, echo, session.sid) as socket:
-        assert await close_code(socket, within=1) == 1008
+        assert await close_code(socket) == 1008
     assert await session.post("4still here") == (200, "ok")
     assert await session.get() == (200, "4still here")
 
@@ -377,7 +377,7 @@ async def test_a_client_that_has_stopped_polling_is_upgraded_after_the_time_out(
     async with websocket(http, echo, session.sid) as socket:
         await socket.send_str("2probe")
         assert await socket.receive_str() == "3probe"
-        await asyncio.sleep(2 * OPTIONS.upgrade_timeout)
+        await asyncio.sleep(2 * OPTIONS.upgrade_timeout)  # in which a server that closes it would have done so
         await socket.send_str("5")
         await socket.send_str("4still here")
         assert await socket.receive_str() == "4still here"
@@ -392,7 +392,7 @@ async def test_a_wrong_probe_ends_the_websocket_and_polling_goes_on(
     async with websocket(http, echo, session.sid) as socket:
         for packet in packets:
             await (socket.send_str(packet) if isinstance(packet, str) else socket.send_bytes(packet))
-        await close_code(socket, within=1)
+        await close_code(socket)
     poll = asyncio.create_task(session.get())
     await echo.until_polled(session.sid)
     assert not poll.done()
@@ -464,7 +464,7 @@ async def test_the_websocket_of_an_upgrade_does_not_outlast_the_session_for_long
         poll = asyncio.create_task(session.get())
         assert await poll == (200, "6")
         echo.engine.connections[session.sid].close("kicked")
-        assert await close_code(socket, within=1) == 1008
+        assert await close_code(socket) == 1008
 
 
 async def test_an_open_poll_during_an_upgrade_gets_the_end(echo: Echo, http: aiohttp.ClientSession) -> None:
@@ -528,13 +528,13 @@ async def test_nothing_is_lost_or_reordered_by_the_upgrade(http: aiohttp.ClientS
                 await socket.send_str("2probe")
                 assert await socket.receive_str() == "3probe"
                 received += (await last)[1].split(SEPARATOR)
-                await asyncio.sleep(wait)
+                await asyncio.sleep(wait)  # for packets that the server sends between the last poll and the upgrade
                 await socket.send_str("5")
-                received.append(await socket.receive_str(timeout=2))
+                received.append(await socket.receive_str(timeout=allowed(PATIENCE)))
                 enough.set()
                 sent = await sending
                 while f"4{sent - 1}" not in received:
-                    received.append(await socket.receive_str(timeout=2))
+                    received.append(await socket.receive_str(timeout=allowed(PATIENCE)))
             assert [packet for packet in received if packet != "6"] == [f"4{number}" for number in range(sent)]
             assert connection.transport == "websocket"
 
@@ -543,7 +543,7 @@ async def test_messages_of_the_client_keep_their_order_over_the_upgrade(
     echo: Echo, http: aiohttp.ClientSession
 ) -> None:
     async def slowly(_connection: Connection, _text: str) -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # messages wait while the upgrade is under way
 
     async with echo_server(OPTIONS) as own:
         own.handling = slowly

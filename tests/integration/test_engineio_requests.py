@@ -154,7 +154,7 @@ async def test_an_odd_request_is_answered(echo: Echo, raw: bytes, expected: int)
         with suppress(ConnectionError):  # it was answered before its end
             for piece in (raw[:20], raw[20:-1], raw[-1:]):
                 await client.send(piece)
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.002)  # the server reads the pieces one by one, mostly
             assert await status(client) == expected
 
 
@@ -221,5 +221,5 @@ async def test_a_random_request_is_no_error(echo: Echo, seed: int) -> None:
                 with suppress(ConnectionError):  # it was answered and closed
                     await client.send(piece)
                 await asyncio.sleep(0)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the server has read it, mostly, before the connection ends
     await until(lambda: not echo.engine._fronts)

@@ -1,7 +1,6 @@
 """The Helm chart: rendered by Helm's own library, checked by Kubernetes' schemas, and read as an auditor would."""
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from gateway.cli import cli
 from gateway.dev.server_process import bundled
 from gateway.settings import Settings
 from tests.programs import package, program
-from tests.timing import allowed
+from tests.timing import allowed, until_now
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "dorami"
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
@@ -203,9 +202,7 @@ def test_the_redis_of_the_chart_starts_with_password_and_policy(render: Render, 
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "REDISCLI_AUTH": "pass-word"}
     with subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.DEVNULL) as server:
         try:
-            deadline = time.monotonic() + allowed(10)
-            while not socket.exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
+            until_now(socket.exists, within=10, what="the socket of the server")
             with redis.Redis(unix_socket_path=str(socket)) as stranger, pytest.raises(redis.AuthenticationError):
                 stranger.ping()
             with redis.Redis(unix_socket_path=str(socket), password="pass-word") as client:

@@ -1,4 +1,4 @@
-"""The queue of jobs in a real Redis, in whatever form it is there: each job to one worker, and what an outage does."""
+"""The queue of jobs in a real Redis: each job goes to one worker, and an outage of Redis."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.timing import stays, time_limit, until
 
 
 class Worker:
-    """Takes jobs and remembers them; each takes as long as the test lets it."""
+    """Takes jobs and remembers them."""
 
     def __init__(self, redis: RedisClient, at_once: int = 1) -> None:
         self.taken: list[str] = []
@@ -25,7 +25,7 @@ class Worker:
     async def _work(self, job_id: str) -> None:
         self._busy += 1
         self.most = max(self.most, self._busy)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # so that jobs of a worker with two places overlap
         self.taken.append(job_id)
         self._busy -= 1
         if job_id == "bad":
@@ -37,8 +37,8 @@ class Worker:
             await self._serving
 
 
-async def comes(workers: list[Worker], count: int) -> list[str]:
-    """Wait until the workers have taken so many jobs, and give them."""
+async def taken_by(workers: list[Worker], count: int) -> list[str]:
+    """Wait until the workers have done `count` jobs; return their ids."""
     await until(lambda: sum(len(worker.taken) for worker in workers) >= count, within=10)
     return [job_id for worker in workers for job_id in worker.taken]
 
@@ -48,16 +48,16 @@ async def test_each_job_goes_to_one_worker(redis: RedisClient) -> None:
     for job_id in ids:
         await JobQueue(redis).push(job_id)
     workers = [Worker(redis, 1), Worker(redis, 2)]
-    taken = await comes(workers, len(ids))
+    taken = await taken_by(workers, len(ids))
     assert sorted(taken, key=int) == ids
     assert [worker.most for worker in workers] == [1, 2]
     await JobQueue(redis).push("bad")
     await JobQueue(redis).push("good")
-    assert {"bad", "good"} <= set(await comes(workers, len(ids) + 2))
+    assert {"bad", "good"} <= set(await taken_by(workers, len(ids) + 2))
     for worker in workers:
         await worker.close()
     await JobQueue(redis).push("late")
-    assert await redis.client.llen("dorami:jobs") == 1, "nobody takes any more"
+    assert await redis.client.llen("dorami:jobs") == 1, "a closed worker takes no job"
 
 
 async def test_a_queue_without_redis_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

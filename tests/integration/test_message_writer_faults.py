@@ -1,4 +1,4 @@
-"""Messages that are stored together, while senders give up, PostgreSQL dies or hangs, and the node ends."""
+"""Batches of messages while senders are cancelled, PostgreSQL dies or hangs, and the node ends."""
 
 import asyncio
 import random
@@ -19,9 +19,10 @@ from gateway.services.chat import chat
 from models.main.message import Message
 from tests.integration.chat_nodes import KEYS, ChatNodes, texts
 from tests.support import make_settings
-from tests.timing import allowed, scaled, turns, until
+from tests.timing import scaled, turns, until
 
-TIMEOUT = scaled(0.8)  # s that a statement may take, for those who have little patience
+TIMEOUT = scaled(1.2)  # s that a statement may take on a node with short limits
+LONG = 45.0  # s that a statement may take where a test shows that senders do not wait for the time limit
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_cancelled_senders_lose_no_other_message(cluster: ChatNodes) -> No
         }
         for _ in range(dice.randrange(12)):
             await asyncio.sleep(0)
-        await asyncio.sleep(dice.choice((0, 0, 0.001, 0.002)))
+        await asyncio.sleep(dice.choice((0, 0, 0.001, 0.002)))  # cancel in any state of the batches
         for name in dice.sample(sorted(tasks), 10):
             if tasks[name].cancel():
                 cancelled.add(name)
@@ -55,7 +56,7 @@ async def test_cancelled_senders_lose_no_other_message(cluster: ChatNodes) -> No
         kept |= {name for name, task in tasks.items() if not task.cancelled()}
         assert all(not task.exception() for task in tasks.values() if not task.cancelled())
     for node in cluster.nodes:
-        await node.close()  # what was cancelled is stored and told by now, or never will be
+        await node.close()  # afterwards a cancelled message is stored and published, or never will be
     stored = set(texts(await cluster.holds_together()))
     assert kept <= stored
     assert stored <= kept | cancelled
@@ -67,9 +68,8 @@ async def test_cancelled_senders_lose_no_other_message(cluster: ChatNodes) -> No
 
 @pytest.fixture
 async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
-    """Return the same with short time limits and a short queue."""
+    """Return nodes with a short time limit."""
     monkeypatch.setattr(chat, "LANES", 1)
-    monkeypatch.setattr(chat, "WAITING", 25)
     cluster = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=TIMEOUT))
     await cluster.open()
     yield cluster
@@ -78,37 +78,48 @@ async def impatient(database_url: str, redis: RedisClient, monkeypatch: pytest.M
 
 async def test_a_locked_room_times_out_for_all_senders(impatient: ChatNodes) -> None:
     async with impatient.held():
-        begun = time.monotonic()
         sends = [asyncio.create_task(impatient.send(0, "x"))]
         await impatient.stuck()
         sends += [asyncio.create_task(impatient.send(n, "x", key=KEYS[n % 3])) for n in range(20)]
         results = await asyncio.gather(*sends, return_exceptions=True)
-        assert time.monotonic() - begun < 1.8 * TIMEOUT  # and not twice as long, one batch after the other
-        await impatient.stuck(0)  # the server has given up, too
+        assert impatient.failed_batches == 1, "waiting senders fail with the first batch, not one batch later"
+        await impatient.stuck(0)  # the server has cancelled the statement, too
     assert [type(result) for result in results] == [Unavailable] * 21
     assert await Message.all().count() == 0
     assert (await impatient.send(1, "again")).seq == 1
     await impatient.holds_together()
 
 
-async def test_too_many_waiting_messages_are_refused(impatient: ChatNodes) -> None:
-    async with impatient.held():
-        tasks = [asyncio.create_task(impatient.send(n % 20, "x")) for n in range(27)]
-        await impatient.stuck()
+@pytest.fixture
+async def crowded(database_url: str, redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChatNodes]:
+    """Return nodes with a short queue and a long time limit."""
+    monkeypatch.setattr(chat, "LANES", 1)
+    monkeypatch.setattr(chat, "WAITING", 25)
+    cluster = ChatNodes(database_url, redis, database_timeout=timedelta(seconds=LONG))
+    await cluster.open()
+    yield cluster
+    await cluster.close()
+
+
+async def test_too_many_waiting_messages_are_refused(crowded: ChatNodes) -> None:
+    async with crowded.held():
+        tasks = [asyncio.create_task(crowded.send(n % 20, "x")) for n in range(27)]
+        await crowded.stuck()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [Sent] * 25 + [Unavailable] * 2
     assert isinstance(results[-1], Unavailable)
     assert (results[-1].retryable, results[-1].retry_after_ms) == (True, 1000)
-    assert len(await impatient.holds_together()) == 25
+    assert len(await crowded.holds_together()) == 25
 
 
 @pytest.fixture
 async def fragile(
     own_postgres: PostgresProcess, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ChatNodes]:
-    """Return the same on a server of this test's own."""
+    """Return nodes on a PostgreSQL of this test's own, with a long time limit."""
     monkeypatch.setattr(chat, "LANES", 1)
-    cluster = ChatNodes(own_postgres.url, redis, database_pool_size=3)
+    limit = timedelta(seconds=LONG)
+    cluster = ChatNodes(own_postgres.url, redis, database_pool_size=3, database_timeout=limit)
     await migrations.migrate(make_settings(database_url=own_postgres.url))
     await cluster.open()
     yield cluster
@@ -116,7 +127,7 @@ async def fragile(
 
 
 async def test_server_killed_during_a_batch(fragile: ChatNodes, own_postgres: PostgresProcess) -> None:
-    with suppress(*AWAY):  # of the one that held them back
+    with suppress(*AWAY):  # the connection that holds the lock is lost, too
         async with fragile.held():
             sends = [asyncio.create_task(fragile.send(n % 20, f"{n}", f"{n}")) for n in range(20)]
             await fragile.stuck()
@@ -125,7 +136,7 @@ async def test_server_killed_during_a_batch(fragile: ChatNodes, own_postgres: Po
             begun = time.monotonic()
             own_postgres.kill()
             results = await asyncio.gather(*sends, return_exceptions=True)
-            assert time.monotonic() - begun < allowed(1.5)  # sooner than the time limit
+            assert time.monotonic() - begun < LONG / 2, "senders waited for the time limit"
     assert [type(result) for result in results] == [Unavailable] * 40
     assert all(isinstance(result, GatewayError) and result.retryable for result in results)
     await asyncio.to_thread(own_postgres.start)

@@ -28,21 +28,21 @@ async def stage() -> AsyncIterator[Scene]:
 
 
 class Member:
-    """Hears everything from when it is in the lounge until the end."""
+    """Receives everything from its join until the event "end"."""
 
     def __init__(self, http: aiohttp.ClientSession, stage: Scene, joined: asyncio.Barrier) -> None:
         self.http, self.echo, self.joined = http, stage.echo, joined
         self.received: list[str] = []
 
     async def run(self) -> None:
-        """Join, hear, and be off."""
+        """Join, receive, and disconnect."""
         async with websocket(self.http, self.echo) as socket:
             await hello(socket)
             await socket.send_str(f"4{JOIN}")
             await self.receive(socket)
 
     async def receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Everything that comes over a websocket."""
+        """Receive everything that arrives on a websocket."""
         while END not in self.received[-1:]:
             await self.take(await socket.receive_str(timeout=allowed(PATIENCE)))
 
@@ -56,7 +56,7 @@ class Member:
 
     @property
     def said(self) -> list[str]:
-        """What it heard the room say."""
+        """The events of the room that it received."""
         return [packet for packet in self.received if packet.startswith("42")]
 
 
@@ -100,7 +100,7 @@ class PollingMember(Member):
 
 
 class PasserBy(Member):
-    """Comes and goes: each time what waits for the room is written before."""
+    """Joins and disconnects over and over: each join writes the room's waiting frames first."""
 
     async def run(self) -> None:
         """See Member."""
@@ -113,7 +113,7 @@ class PasserBy(Member):
 
 
 class Speaker(Member):
-    """Says something in bursts, and asks for answers; when all speakers have theirs, one of them says "end".
+    """Sends events in bursts, and asks for acks; when all speakers have theirs, one of them sends "end".
 
     The server keeps the order within a connection, not between two: without that wait, "end" may overtake messages.
     """
@@ -138,18 +138,18 @@ class Speaker(Member):
             self.answered.set()
 
     async def speak(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Everything it has to say."""
+        """Send all events."""
         await self.joined.wait()
         for number in range(BURSTS * BURST):
             await socket.send_str(f'42/lounge,{number}["say",{{"text":"{self.name} {number}"}}]')
             if number % BURST == 0:
-                await asyncio.sleep(0.003)
+                await asyncio.sleep(0.003)  # between two bursts
         await self.answered.wait()
         if await self.done.wait() == 0:
             await socket.send_str('42/lounge,["say",{"text":"end"}]')
 
     def answered_in_place(self) -> None:
-        """Each answer comes after what the room heard of it, and before what came about later."""
+        """Check that each ack comes after the events of the room that were sent before it, and before later ones."""
         answers = [at for at, packet in enumerate(self.received) if packet.startswith("43")]
         numbers = [int(self.received[at].removeprefix("43/lounge,").partition("[")[0]) for at in answers]
         assert numbers == list(range(BURSTS * BURST))

@@ -305,7 +305,7 @@ async def test_the_pause_of_slow_mode_is_exact_over_nodes_and_within_a_batch(mod
         assert len(errors) == 19
         assert {error.code for error in errors} == {Code.SLOW_MODE}
         assert all(0 < (error.retry_after_ms or 0) <= 1000 for error in errors)
-        await asyncio.sleep(max((error.retry_after_ms or 0) for error in errors) / 1000)
+        await asyncio.sleep(max((error.retry_after_ms or 0) for error in errors) / 1000)  # as the errors say
     await moderated.say(moderated.user, "once more")
     messages = await Message.filter(stream_id=KEY).order_by("seq")
     assert [message.seq for message in messages] == [2, 3, 4], "the settings came first; places have no gaps"

@@ -1,4 +1,4 @@
-"""A planned failover under sentinels while people log in, refresh and log out: nothing that was answered is undone."""
+"""A planned failover under sentinels while users log in, refresh and log out: nothing that was acked is undone."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from gateway.security.tokens.revocations import Revocations
 from gateway.security.tokens.tokens import Claims
 from tests.redis_topologies import SentinelTopology
 from tests.support import make_settings
-from tests.timing import time_limit
+from tests.timing import grows, until
 
 USERS = 24
 
@@ -33,7 +33,7 @@ class People:
         self._revocations = Revocations(redis, timedelta(minutes=15))
         self.here: dict[str, Grant] = {}  # by user
         self.gone: list[Grant] = []
-        self.lost: list[Grant] = []  # refused although nobody had ended them
+        self.lost: list[Grant] = []  # refused although nobody ended them
         self.done = 0
 
     async def live(self, user: str, stop: asyncio.Event) -> None:
@@ -60,7 +60,7 @@ class People:
             del self.here[user]
 
     async def back(self) -> list[Grant]:
-        """Those who had logged out and whose access tokens are good again."""
+        """Return the ended sessions whose access tokens are valid again."""
         moment = datetime.now(UTC)
         claims = [
             Claims(grant.user_id, Role.USER, grant.session_id, moment, moment + timedelta(minutes=15))
@@ -70,7 +70,7 @@ class People:
         return [grant for grant, ended in zip(self.gone, revoked, strict=True) if not ended]
 
     async def missing(self) -> list[Grant]:
-        """Those who are logged in and whose refresh token is not known."""
+        """Return the open sessions whose refresh tokens are unknown."""
         return [grant for grant in self.here.values() if await self._tokens.look_up(grant.token) is None]
 
 
@@ -99,24 +99,24 @@ async def test_a_planned_failover_loses_nothing(options: tuple[str, ...]) -> Non
 
 
 async def fail_over(servers: SentinelTopology) -> tuple[People, list[str]]:
-    """Have people live through a planned failover; return them and what was logged as a warning or an error."""
+    """Have users act during a planned failover; return them and the names of logged warnings and errors."""
     people = People(RedisClient(make_settings(redis_url=servers.url, redis_timeout="1s"), Metrics()))
     stop = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         living = [asyncio.create_task(people.live(f"u{number}", stop)) for number in range(USERS)]
-        await asyncio.sleep(1)
-        old, before = servers.master, people.done
+        await grows(lambda: people.done, 10 * USERS, within=15, what="steps before the failover")
+        old = servers.master
+
+        async def changed() -> bool:
+            return await asyncio.to_thread(lambda: servers.master) is not old
+
         await asyncio.to_thread(servers.sentinels[0].ask, "SENTINEL", "FAILOVER", "mymaster")
-        async with time_limit(15):
-            while await asyncio.to_thread(lambda: servers.master) is old:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-            named, done = asyncio.get_running_loop().time(), people.done
-            while people.done < done + 2 * USERS:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(changed, within=15, what="the sentinels name another master")
+        named = asyncio.get_running_loop().time()
+        await grows(lambda: people.done, 2 * USERS, within=15, what="steps after the failover")
         print(f"served again {asyncio.get_running_loop().time() - named:.2f} s after the new master was named")
-        await asyncio.sleep(1)
+        await grows(lambda: people.done, 10 * USERS, within=15, what="steps after the failover")
         stop.set()
         await asyncio.gather(*living)
-    assert before > USERS
     assert people.gone
     return people, [entry["event"] for entry in logs if entry["log_level"] in ("warning", "error")]

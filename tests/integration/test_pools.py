@@ -1,4 +1,4 @@
-"""Pools of connections after 120 stalls and cuts at random moments: no slot is lost, whatever was under way."""
+"""Pools of connections after 120 stalls and cuts at random moments: no slot is lost, in whatever state a call was."""
 
 import asyncio
 import random
@@ -37,7 +37,7 @@ Call = Callable[[], Awaitable[Any]]
 
 
 class Load:
-    """Callers that go on calling, whatever becomes of a call; some of them are cancelled in the middle."""
+    """Callers that repeat their calls, successful or not; some of them are cancelled during a call."""
 
     def __init__(self, calls: list[Call], dice: random.Random) -> None:
         self._calls = calls
@@ -79,13 +79,13 @@ async def suffer(proxy: Proxy, calls: list[Call], seed: int) -> None:
     async with Load(calls, dice) as load:
         for number in range(FAULTS):
             done = load.done
-            await asyncio.sleep(dice.uniform(0, 0.02))
+            await asyncio.sleep(dice.uniform(0, 0.02))  # faults at random moments
             await until(partial(load.beyond, done), what="a call succeeds")
             if number % 2:
                 proxy.cut()
             else:
                 proxy.stall()
-                await asyncio.sleep(dice.uniform(0.2, 1.3) * TIMEOUT)
+                await asyncio.sleep(dice.uniform(0.2, 1.3) * TIMEOUT)  # the length of the fault
                 if dice.random() < 0.3:
                     proxy.cut()
                 proxy.resume()
@@ -93,9 +93,9 @@ async def suffer(proxy: Proxy, calls: list[Call], seed: int) -> None:
 
 
 async def is_whole(use: Callable[[], PoolUse]) -> None:
-    async with time_limit(5):
-        while use() != PoolUse(in_use=0, waiting=0, size=SIZE, lost=0):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    """Wait until all connections of a pool are free."""
+    whole = PoolUse(in_use=0, waiting=0, size=SIZE, lost=0)
+    await until(lambda: use() == whole, what="a pool without lost connections")
 
 
 async def test_redis_pool_loses_no_connection(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ async def echo(redis: RedisClient) -> None:
     text = secrets.token_hex(8)
     async with redis.guard("test"):
         answer = await redis.client.echo(text)
-    assert answer == text, "what was meant for another call"
+    assert answer == text, "the answer to another call"
 
 
 async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) -> None:
@@ -165,9 +165,7 @@ async def test_postgres_pool_loses_no_connection(own_postgres: PostgresProcess) 
     await suffer(proxy, [query, change, fail] * 4, 20261201)
     await is_whole(database._client.use)
     assert metrics.registry.get_sample_value("dorami_database_pool_lost", {"pool": "calls"}) == 0
-    async with time_limit(5):
-        while not await database.ping():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(database.ping, what="an answer of PostgreSQL")
     await database.close()
     await proxy.close()
 

@@ -1,4 +1,4 @@
-"""Presence: one suite for that in Redis and its double, and what several nodes add."""
+"""Presence: one suite for the implementation in Redis and its double in memory, and tests with several nodes."""
 
 import asyncio
 import random
@@ -19,6 +19,7 @@ from tests.timing import scaled, until
 
 ROOM = viewers_room("demo")
 LEASE, BEAT = scaled(0.4), 0.1  # s
+INTERVAL = 60.0  # s between two permits: no test waits for it, see `end_interval`
 
 StartNode = Callable[[str], Awaitable[RedisPresence]]
 
@@ -30,7 +31,7 @@ async def start(redis: RedisClient) -> AsyncIterator[StartNode]:
 
     async def node(node_id: str) -> RedisPresence:
         nodes.append(
-            presence := RedisPresence(redis, node_id, Metrics(), lease=LEASE, beat=BEAT, linger=0.3, interval=0.3)
+            presence := RedisPresence(redis, node_id, Metrics(), lease=LEASE, beat=BEAT, linger=0.3, interval=INTERVAL)
         )
         await presence.start()
         return presence
@@ -43,6 +44,11 @@ async def start(redis: RedisClient) -> AsyncIterator[StartNode]:
 @pytest.fixture(params=["local", "redis"])
 async def presence(request: pytest.FixtureRequest, start: StartNode) -> Presence:
     return LocalPresence() if request.param == "local" else await start("a")
+
+
+async def end_interval(redis: RedisClient) -> None:
+    """Let the next permit be due, as time does."""
+    await redis.client.hset(keys.presence_state(ROOM), "next", 0)
 
 
 async def kill(node: RedisPresence) -> None:
@@ -90,7 +96,7 @@ async def test_rooms_are_counted_separately(presence: Presence) -> None:
 
 
 async def test_concurrent_enters_and_leaves(presence: Presence) -> None:
-    """Whatever the order in which the calls get to Redis, the end is right."""
+    """The count is right in the end, in whatever order the calls reach Redis."""
     dice = random.Random(7)
     for _ in range(20):
         calls = [presence.enter(ROOM, "mina"), presence.enter(ROOM, "mina"), presence.leave(ROOM, "mina")]
@@ -208,14 +214,14 @@ async def test_closing_removes_the_people_at_once(start: StartNode, redis: Redis
 
 
 async def test_a_disconnected_node_returns(start: StartNode) -> None:
-    """It was declared dead while it slept; what it was asked for during that counts, too."""
+    """It was declared dead while it slept; calls during that time count, too."""
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await a.enter(ROOM, "jun")
     name = a._lease.name
     await kill(a)
     await until_count(b, 0)
-    a._lease.name = name  # it wakes up and knows nothing of that
+    a._lease.name = name  # it continues without noticing that
     await a.leave(ROOM, "jun")
     await a.enter(ROOM, "sora")
     await a.start()
@@ -226,7 +232,7 @@ async def test_a_disconnected_node_returns(start: StartNode) -> None:
 
 
 async def test_nothing_is_written_for_a_dead_node(start: StartNode, redis: RedisClient) -> None:
-    """Else it would stay for ever: the others have buried that node and do not look again."""
+    """Such an entry would stay for ever: the other nodes have removed that node and do not check it again."""
     a, b = await start("a"), await start("b")
     name = a._lease.name
     await kill(a)
@@ -333,7 +339,7 @@ async def test_a_cancelled_enter_counts_nobody(start: StartNode) -> None:
 
 
 async def stop_beating(*nodes: RedisPresence) -> None:
-    """Silence nodes as a Redis does that hangs; `start` goes on."""
+    """Stop the heartbeats of nodes, as a Redis that hangs does; `start` begins them again."""
     tasks = [task for node in nodes for task in node._tasks]
     for task in tasks:
         task.cancel()
@@ -346,12 +352,12 @@ async def test_nodes_that_were_all_cut_off_stay_alive(start: StartNode) -> None:
         await node.enter(ROOM, who)
     names = [node._lease.name for node in nodes]
     await stop_beating(*nodes)
-    await asyncio.sleep(3 * LEASE)
+    await asyncio.sleep(3 * LEASE)  # leases are measured by the clock of Redis
     for node in nodes:
         await node.start()
         assert (await node.census(ROOM)).count == 3
-        await asyncio.sleep(0.05)  # they come back one after the other
-    await asyncio.sleep(LEASE)
+        await asyncio.sleep(BEAT / 2)  # they come back one after the other
+    await asyncio.sleep(LEASE)  # in which a node that is taken for dead would be removed
     assert [node._lease.name for node in nodes] == names
     assert (await nodes[0].census(ROOM)).count == 3
 
@@ -374,7 +380,9 @@ async def pair(start: StartNode) -> tuple[RedisPresence, RedisPresence]:
     return await start("a"), await start("b")
 
 
-async def test_one_of_two_nodes_publishes_the_count(pair: tuple[RedisPresence, RedisPresence]) -> None:
+async def test_one_of_two_nodes_publishes_the_count(
+    pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
+) -> None:
     a, b = pair
     assert await a.claim_permit(ROOM) == PublishPermit()
     await a.enter(ROOM, "mina")
@@ -382,10 +390,10 @@ async def test_one_of_two_nodes_publishes_the_count(pair: tuple[RedisPresence, R
     assert permit == PublishPermit(Census(1, 1, False), change=1)
     await b.enter(ROOM, "jun")
     assert not (await b.claim_permit(ROOM)).census
-    assert await a.published(ROOM, permit), "jun came meanwhile"
+    assert await a.published(ROOM, permit), "jun came in between"
     waits = [(await node.claim_permit(ROOM)).wait for node in pair]
-    assert all(wait is not None and 0 < wait <= 0.3 for wait in waits)
-    await asyncio.sleep(0.31)
+    assert all(wait is not None and 0 < wait <= INTERVAL for wait in waits)
+    await end_interval(redis)
     permits = [await node.claim_permit(ROOM) for node in pair]
     assert [permit.census for permit in permits] == [Census(2, 2, False), None]
     assert not await a.published(ROOM, permits[0])
@@ -407,12 +415,12 @@ async def test_a_count_of_zero_waits_only_for_a_pending_publication(
     assert (await b.claim_permit(ROOM)).census == Census(0, 1, False)
 
 
-async def test_a_late_publication_is_repeated(pair: tuple[RedisPresence, RedisPresence]) -> None:
+async def test_a_late_publication_is_repeated(pair: tuple[RedisPresence, RedisPresence], redis: RedisClient) -> None:
     a, b = pair
     await a.enter(ROOM, "mina")
     slow = await a.claim_permit(ROOM)
     await b.enter(ROOM, "jun")
-    await asyncio.sleep(0.31)
+    await end_interval(redis)
     newer = await b.claim_permit(ROOM)
     assert newer.census == Census(2, 2, False)
     assert not await b.published(ROOM, newer)
@@ -430,8 +438,10 @@ async def test_a_clock_set_back_does_not_delay_publications(
     assert (await b.claim_permit(ROOM)).census == Census(2, 2, False)
 
 
-async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, RedisPresence]) -> None:
-    """Also if it has nobody now."""
+async def test_changes_of_a_dead_node_are_published(
+    pair: tuple[RedisPresence, RedisPresence], redis: RedisClient
+) -> None:
+    """Also if nobody is there now."""
     a, b = pair
     due: list[Room] = []
 
@@ -449,13 +459,14 @@ async def test_changes_of_a_dead_node_are_published(pair: tuple[RedisPresence, R
         return ROOM in due
 
     await until(reported)
+    await end_interval(redis)
     permit = await b.claim_permit(ROOM)
     assert permit.census == Census(1, 2, False)
     assert not await b.published(ROOM, permit)
 
 
-async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
-    """While it was cut off, it told its own people that they were alone."""
+async def test_announcing_again_publishes_the_counts(start: StartNode, redis: RedisClient) -> None:
+    """While the node was cut off, its own members got counts without those of other nodes."""
     a = await start("a")
     due: list[Room] = []
 
@@ -471,7 +482,7 @@ async def test_announcing_again_publishes_the_counts(start: StartNode) -> None:
         return ROOM in due
 
     await until(reported)
-    await asyncio.sleep(0.31)
+    await end_interval(redis)
     assert (await a.claim_permit(ROOM)).census == Census(1, 1, False)
 
 
@@ -509,7 +520,7 @@ async def test_a_closed_room_is_closed_for_nodes_that_missed_it(
     await a.end(ROOM)
     assert (await b.leave(ROOM, "jun")).count == 0
     assert b.rooms() == [ROOM]
-    b._wrong = True  # it was cut off, and announces its people again
+    b._wrong = True  # as after a cut: it announces its members again
 
     async def forgotten() -> bool:
         return b.rooms() == []
@@ -528,20 +539,22 @@ async def test_a_close_is_repeated_when_redis_is_back(start: StartNode, redis: R
     a, b = await start("a"), await start("b")
     await a.enter(ROOM, "mina")
     await b.enter(ROOM, "jun")
-    redis._silent_until = time.monotonic() + 0.2
+    redis._silent_until = time.monotonic() + 60
     assert (await a.end(ROOM)).count == 0
+    redis._silent_until = 0.0
     await until_count(b, 0)
 
 
 async def test_nobody_enters_a_closed_room_without_redis(start: StartNode, redis: RedisClient) -> None:
     node = await start("a")
     await node.enter(ROOM, "mina")
-    redis._silent_until = time.monotonic() + 0.3
+    redis._silent_until = time.monotonic() + 60
     assert (await node.end(ROOM)).count == 0
     assert await node.enter(ROOM, "jun") == Census(0, 0, False)
     assert await node.leave(ROOM, "jun") == Census(0, 0, False)
     assert await node.claim_permit(ROOM) == PublishPermit()
     assert node.rooms() == []
+    redis._silent_until = 0.0
     await until_count(node, 0)
     assert (await node.enter(ROOM, "jun")).count == 0
 
@@ -584,7 +597,7 @@ async def test_a_node_that_missed_the_close_is_counted_correctly(start: StartNod
     await b.enter(ROOM, "jun")
     await a.end(ROOM)
     await a.restore(ROOM, ["mina"])
-    assert (await a.census(ROOM)).count == 1, "the other node has not said yet whom it has"
+    assert (await a.census(ROOM)).count == 1, "the other node has not announced its members yet"
     await b.enter(ROOM, "ara")
     assert (await b.restore(ROOM, ["jun", "ara"])).count == 3
     assert (await b.leave(ROOM, "jun")).count == 2

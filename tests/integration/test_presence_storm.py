@@ -38,7 +38,7 @@ class Node:
 
 
 class Storm:
-    """Sockets come, go and become somebody else on three nodes."""
+    """Sockets join, leave and log in as somebody else on three nodes, during faults."""
 
     def __init__(self, url: str, seed: int) -> None:
         self._url = url
@@ -47,7 +47,7 @@ class Storm:
         self._all: list[Node] = []
 
     async def start(self) -> None:
-        """One more node."""
+        """Start one more node."""
         redis = RedisClient(make_settings(redis_url=self._url, redis_timeout="300ms"), Metrics())
         name = f"n{len(self._all)}"
         node = Node(redis, RedisPresence(redis, name, Metrics(), lease=LEASE, beat=BEAT, linger=0.3))
@@ -56,11 +56,11 @@ class Storm:
         self._all.append(node)
 
     async def rage(self) -> None:
-        """All visits, and all faults during them."""
+        """Run all visits, and all faults during them."""
         await asyncio.gather(self._faults(), *(self._visit() for _ in range(VISITS)))
 
     async def _visit(self) -> None:
-        await asyncio.sleep(self._dice.uniform(0, LASTS))
+        await asyncio.sleep(self._dice.uniform(0, LASTS))  # visits begin at random moments of the storm
         node, act = self._dice.choice(self.nodes), self._dice.choice(["enter", "enter", "leave", "move"])
         presence, sockets = node.presence, node.sockets
         if act == "enter":
@@ -77,10 +77,10 @@ class Storm:
                 await self._call(node, presence.move(room, who, other))
 
     async def _call(self, node: Node, call: Awaitable[Any]) -> bool:
-        """Whether it was not given up."""
+        """Return whether the call was not cancelled; some are, at random."""
         task = asyncio.ensure_future(call)
         node.calls.add(task)
-        await asyncio.sleep(0)  # what is given up has begun
+        await asyncio.sleep(0)  # a call has begun before it is cancelled
         if self._dice.random() < GIVEN_UP:
             asyncio.get_running_loop().call_later(self._dice.uniform(0, 0.003), task.cancel)
         await asyncio.wait([task])
@@ -90,9 +90,9 @@ class Storm:
     async def _faults(self) -> None:
         faults = [self._silence, self._lose, self._cut] * 4
         self._dice.shuffle(faults)
-        for fault in (self._die, *faults):  # who dies within a beat of such a loss may leave somebody behind
+        for fault in (self._die, *faults):  # a node that dies within a beat of lost data may leave members behind
             await fault(self._dice.choice(self.nodes))
-            await asyncio.sleep(self._dice.uniform(0, 0.2))
+            await asyncio.sleep(self._dice.uniform(0, 0.2))  # faults hit visits at random moments
 
     async def _die(self, node: Node) -> None:
         self.nodes.remove(node)
@@ -112,12 +112,12 @@ class Storm:
 
     @property
     def truth(self) -> list[Counter[str]]:
-        """By room, on how many nodes each person is."""
+        """By room, the number of nodes on which each person is."""
         there = {(number, *socket) for number, node in enumerate(self.nodes) for socket in node.sockets}
         return [Counter(who for _, where, who in there if where == room) for room in ROOMS]
 
     async def close(self) -> None:
-        """No nodes any more."""
+        """Close all nodes."""
         for node in self._all:
             await node.presence.close()
             await node.redis.close()

@@ -1,4 +1,4 @@
-"""What becomes of connections, fan-out, presence and limits while Redis is killed, hangs, cuts or goes silent."""
+"""Connections, fan-out, presence and limits while Redis is killed, hangs, cuts connections or goes silent."""
 
 import asyncio
 import tempfile
@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from gateway.dev.servers import RedisProcess as RedisServer
 from gateway.errors import RateLimited, Unavailable
@@ -28,11 +30,12 @@ from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
 from tests.proxy import Proxy
 from tests.support import make_settings
-from tests.timing import allowed, scaled, time_limit, until
+from tests.timing import PATIENCE, allowed, grows, scaled, time_limit, turns, until
 
 ROOM = chat_room("demo")
 TIMEOUT = scaled(0.3)  # s that a call may take here
-BOUND = 0.9  # s: a publication may wait for the one under way, and the machine may be busy
+BOUND = 2.0  # s that a publication may take: two calls of TIMEOUT, with a wide margin for a busy machine
+ENOUGH = 5  # messages that show that traffic flows
 
 
 class Node(NamedTuple):
@@ -48,13 +51,13 @@ class Node(NamedTuple):
         return self.metrics.registry.get_sample_value("dorami_fanout_degraded") == 1
 
     async def say(self, number: int) -> float:
-        """Publish; the seconds that took."""
+        """Publish a message; return the seconds that it took."""
         started = time.monotonic()
         await self.fanout.publish(ROOM, "e", Cursor(epoch="x", seq=number))
         return time.monotonic() - started
 
     def received(self, first: int, count: int) -> bool:
-        """Whether these arrived here once each, in order, among others."""
+        """Whether these messages were delivered here once each and in order, among others."""
         expected = [event_packet(ROOM.namespace, "e", Cursor(epoch="x", seq=n)) for n in range(first, first + count)]
         return [packet for packet in self.inbox.of(ROOM) if packet in set(expected)] == expected
 
@@ -91,7 +94,7 @@ async def pair(own_redis: RedisServer) -> AsyncIterator[list[Node]]:
 
 
 async def send_messages(node: Node, first: int, stop: asyncio.Event) -> int:
-    """Publish a hundred a second until told to stop; how many that were."""
+    """Publish a hundred messages a second until `stop` is set; return their number."""
     count = 0
     while not stop.is_set():
         assert await node.say(first + count) < allowed(BOUND)
@@ -101,7 +104,7 @@ async def send_messages(node: Node, first: int, stop: asyncio.Event) -> int:
 
 
 async def flows(sender: Node, receiver: Node, number: int, within: float) -> int:
-    """Publish until something arrives; the next number."""
+    """Publish until the receiver gets a message; return the next number."""
     async with time_limit(within):
         before = len(receiver.inbox.of(ROOM))
         while len(receiver.inbox.of(ROOM)) == before:
@@ -111,17 +114,23 @@ async def flows(sender: Node, receiver: Node, number: int, within: float) -> int
     return number
 
 
-async def kill_connections(server: RedisServer, kind: str) -> None:
+async def delivered(node: Node, count: int = ENOUGH) -> None:
+    """Wait until a node has delivered `count` more messages."""
+    await grows(lambda: len(node.inbox.of(ROOM)), count, what="delivered messages")
+
+
+async def cut_connections(server: RedisServer, kind: str) -> None:
+    """Close all connections of a kind, of which there must be one, or comes to be."""
     client = RedisClient(make_settings(redis_url=server.url), Metrics())
-    await client.client.client_kill_filter(_type=kind, skipme=True)
+    await until(partial(client.client.client_kill_filter, _type=kind, skipme=True), what=f"a {kind} connection to cut")
     await client.close()
 
 
 async def test_fanout_survives_a_redis_restart(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(send_messages(a, 0, stop))
-    await asyncio.sleep(0.1)
+    sending = asyncio.create_task(send_messages(a, 0, stop))
+    await delivered(b)
     own_redis.kill()
     await until(lambda: not a.fanout.healthy and a.degraded)
     assert await a.redis.ping() is False
@@ -129,72 +138,79 @@ async def test_fanout_survives_a_redis_restart(pair: list[Node], own_redis: Redi
     await flows(b, a, 10_000, within=2)
     await flows(a, b, 20_000, within=2)
     stop.set()
-    count = await talking
-    await a.inbox.until(lambda _: a.received(0, count))  # one's own people missed nothing and got nothing twice
+    count = await sending
+    await a.inbox.until(lambda _: a.received(0, count))  # the sender's own node delivers all of them, once
     await until(lambda: all(node.fanout.healthy and not node.degraded for node in pair), within=2)
 
 
 async def test_fanout_survives_cut_subscriptions(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(send_messages(a, 0, stop))
+    sending = asyncio.create_task(send_messages(a, 0, stop))
     for _ in range(5):
-        await asyncio.sleep(0.05)
-        await kill_connections(own_redis, "pubsub")
+        await delivered(a)
+        await cut_connections(own_redis, "pubsub")
     await flows(b, a, 10_000, within=1)
     await flows(a, b, 20_000, within=1)
     stop.set()
-    count = await talking
+    count = await sending
     await a.inbox.until(lambda _: a.received(0, count))
 
 
-async def test_cut_publishers_lose_nothing(pair: list[Node], own_redis: RedisServer) -> None:
+async def test_no_message_is_lost_when_publishers_are_cut(pair: list[Node], own_redis: RedisServer) -> None:
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(send_messages(a, 0, stop))
+    sending = asyncio.create_task(send_messages(a, 0, stop))
     for _ in range(5):
-        await asyncio.sleep(0.05)
-        await kill_connections(own_redis, "normal")
+        await delivered(b)
+        await cut_connections(own_redis, "normal")
     stop.set()
-    count = await talking
+    count = await sending
     for node in (a, b):
         await node.inbox.until(lambda _, node=node: node.received(0, count))  # type: ignore[misc]
     assert not a.degraded
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.6, 1.5])
+@pytest.mark.parametrize("hang", ["short", "time-out", "deaf"])
 async def test_fanout_survives_a_hung_redis(
-    pair: list[Node], own_redis: RedisServer, seconds: float, monkeypatch: pytest.MonkeyPatch
+    pair: list[Node], own_redis: RedisServer, hang: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shorter than the time-out, longer than it, and long enough to call the subscription deaf."""
-    monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
+    """Shorter than the time-out of a call, longer, and until the node gives up its subscription, too."""
+    monkeypatch.setattr(subscriber, "DEAF_AFTER", 4 * TIMEOUT)
     a, b = pair
     stop = asyncio.Event()
-    talking = asyncio.create_task(send_messages(a, 0, stop))
-    await asyncio.sleep(0.05)
+    sending = asyncio.create_task(send_messages(a, 0, stop))
+    await delivered(b)
     own_redis.pause()
-    await asyncio.sleep(seconds)
-    assert a.fanout.healthy is (seconds < TIMEOUT)
+    if hang == "short":
+        await asyncio.sleep(TIMEOUT / 3)  # the length of the fault
+        assert a.fanout.healthy
+    else:
+        await until(lambda: not a.fanout.healthy, what="the time-out is noticed")
+    if hang == "deaf":
+        await asyncio.sleep(4 * TIMEOUT)  # the length of the fault, a time-out longer than DEAF_AFTER in all
     own_redis.resume()
     await flows(a, b, 20_000, within=2)
     stop.set()
-    count = await talking
+    count = await sending
     await a.inbox.until(lambda _: a.received(0, count))
     received = b.inbox.of(ROOM)
     assert len(set(received)) == len(received)  # what Redis did in the end was not published again
 
 
-async def test_a_busy_node_does_not_time_out_redis(pair: list[Node]) -> None:
-    """The answer is there; a crowd of clients kept the node from reading it."""
+async def test_a_busy_node_does_not_time_out_redis(pair: list[Node], own_redis: RedisServer) -> None:
+    """Redis has answered in time, and the busy event loop reads the answer late."""
     a, b = pair
-    for number in range(3):
-        await a.say(number)
-        await asyncio.sleep(0)  # it is sent
-        time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251
-        await asyncio.sleep(0.05)
-        assert not a.degraded
+    with redis.Redis.from_url(own_redis.url) as beside:
+        for number in range(3):
+            await a.say(number)
+            await asyncio.sleep(0)  # the command is sent
+            time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251  blocks the event loop for longer than a call may take
+            beside.ping()  # on a machine with more to do Redis may answer only now
+            await b.inbox.until(lambda _, count=number + 1: b.received(0, count))  # type: ignore[misc]
+            await turns()  # whatever is due has run
+            assert not a.degraded
     assert a.received(0, 3)
-    assert b.received(0, 3)
 
 
 async def test_publishers_wait_while_the_queue_is_full(pair: list[Node], own_redis: RedisServer) -> None:
@@ -211,11 +227,10 @@ async def test_publishers_wait_while_the_queue_is_full(pair: list[Node], own_red
     own_redis.pause()
     flooding = asyncio.create_task(flood())
     await until(lambda: said >= publisher.QUEUE_HIGH - 10)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await turns(10)
     assert a.fanout.healthy
     assert said <= publisher.QUEUE_HIGH + publisher.BATCH
-    await flooding  # nobody waits for longer than a call may take
+    await flooding  # no publication waits for longer than a call may take
     await a.inbox.until(lambda _: a.received(0, count))
 
 
@@ -235,7 +250,7 @@ async def test_calls_time_out_while_redis_hangs(pair: list[Node], own_redis: Red
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).limit == 10
     await a.fanout.watch(chat_room("new"))
     await close(a)
-    assert time.monotonic() - started < allowed(3)
+    assert time.monotonic() - started < allowed(PATIENCE)
 
 
 async def test_the_pool_recovers_after_a_hang(pair: list[Node], own_redis: RedisServer) -> None:
@@ -248,7 +263,7 @@ async def test_the_pool_recovers_after_a_hang(pair: list[Node], own_redis: Redis
     await asyncio.gather(*(call() for _ in range(20)))
     own_redis.kill()
     own_redis.start()
-    await asyncio.gather(*(call() for _ in range(20)))  # no call pays for a connection that died in the pool
+    await asyncio.gather(*(call() for _ in range(20)))  # no call fails for a connection of the pool that is dead
     own_redis.pause()
     assert await asyncio.gather(*(call() for _ in range(20)), return_exceptions=True)
     own_redis.resume()
@@ -287,10 +302,10 @@ async def test_presence_and_limits_during_and_after_an_outage(pair: list[Node], 
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
 
 
-async def test_a_node_notices_that_it_subscribes_to_another_server(
+async def test_a_node_notices_that_its_subscription_is_on_another_server(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failover behind one address: the subscription was cut and is at the new server, the publisher at the old."""
+    """After a failover behind one address, its new subscription is on the new server, its publisher on the old one."""
     monkeypatch.setattr(publisher, "BEAT", 0.2)
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
         proxy = Proxy(own_redis)
@@ -299,7 +314,7 @@ async def test_a_node_notices_that_it_subscribes_to_another_server(
             for node in (a, b):
                 await node.fanout.watch(ROOM)
             proxy.switch(promoted)
-            await kill_connections(own_redis, "pubsub")
+            await cut_connections(own_redis, "pubsub")
             await flows(b, a, 0, within=2)
             await flows(a, b, 10_000, within=3)
             await flows(b, a, 20_000, within=2)
@@ -311,7 +326,7 @@ async def test_a_node_notices_that_it_subscribes_to_another_server(
 
 
 async def test_calls_follow_a_failover_behind_one_address(own_redis: RedisServer) -> None:
-    """The server that was is a replica now, and keeps the connections that it has."""
+    """The old server is a replica now, and keeps its connections."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, RedisServer(Path(folder) / "redis") as promoted:
         proxy = Proxy(own_redis)
         redis = RedisClient(make_settings(redis_url=await proxy.start(), redis_pool_size=3), Metrics())
@@ -344,24 +359,24 @@ async def test_a_node_starts_without_redis(own_redis: RedisServer) -> None:
         await node.fanout.watch(ROOM)
     await a.say(0)
     assert a.received(0, 1)
-    assert time.monotonic() - started < allowed(3)
+    assert time.monotonic() - started < allowed(PATIENCE)
     own_redis.start()
     await flows(a, b, 100, within=2)
     for node in nodes:
         await close(node)
 
 
-async def test_a_deaf_subscription_is_noticed(
+async def test_a_deaf_subscription_is_replaced(
     pair: list[Node], own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The socket looks alive, its other end is gone."""
+    """The connection looks open, and its other end is gone."""
     monkeypatch.setattr(subscriber, "DEAF_AFTER", 1.2)
     a, _ = pair
     proxy = Proxy(own_redis)
     c = await make_node(await proxy.start(), "c")
     await c.fanout.watch(ROOM)
-    await flows(a, c, 0, within=1)
-    await asyncio.sleep(0.05)
+    said = await flows(a, c, 0, within=1)
+    await c.inbox.until(lambda _: c.received(said - 1, 1))
     proxy.mute()
     await flows(a, c, 10_000, within=3)
     await c.say(50_000)

@@ -1,4 +1,4 @@
-"""Redis under sentinels: what becomes of everything that is kept there when the master is lost and another promoted."""
+"""Redis under sentinels: fan-out, presence and limits when the master is lost and a replica is promoted."""
 
 import asyncio
 import tempfile
@@ -11,7 +11,7 @@ import pytest
 from gateway.metrics import Metrics
 from gateway.realtime.fanout import subscriber
 from gateway.redis.client import RedisClient
-from tests.integration.test_redis_faults import ROOM, Node, close, flows, make_node, send_messages
+from tests.integration.test_redis_faults import ROOM, Node, close, delivered, flows, make_node, send_messages
 from tests.redis_topologies import PASSWORD, SentinelTopology, problem_at_start
 from tests.support import frozen, make_settings
 from tests.timing import until
@@ -19,14 +19,14 @@ from tests.timing import until
 
 @pytest.fixture(scope="module")
 def quiet() -> Iterator[SentinelTopology]:
-    """One whose master stays."""
+    """Return a topology whose master stays, for all tests of this module."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, SentinelTopology(Path(folder)) as servers:
         yield servers
 
 
 @pytest.fixture
 def servers() -> Iterator[SentinelTopology]:
-    """One whose master is lost."""
+    """Return a topology of this test's own, whose master may be lost."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, SentinelTopology(Path(folder)) as servers:
         yield servers
 
@@ -59,18 +59,18 @@ async def test_nodes_follow_the_master_when_it_hangs(
     await asyncio.gather(*(a.limiter.charge("chat", "mina", 20, 60.0) for _ in range(10)))  # fills the pool
     await flows(b, a, 30_000, within=2)
     stop = asyncio.Event()
-    talking = asyncio.create_task(send_messages(a, 0, stop))
-    await asyncio.sleep(0.2)
+    sending = asyncio.create_task(send_messages(a, 0, stop))
+    await delivered(b)
     lost = servers.master
     with frozen(lost):
-        # Talking goes on: nobody on a's own node may wait or miss anything.
+        # Publishing goes on: members on the publisher's own node must not wait or miss anything.
         await until(lambda: servers.master is not lost, within=15, what="the replica is the master")
         promoted = time.monotonic()
         await flows(b, a, 10_000, within=5)
         await flows(a, b, 20_000, within=5)
-        print(f"{time.monotonic() - promoted:.2f} s after the promotion both hear each other again")
+        print(f"{time.monotonic() - promoted:.2f} s after the promotion both receive each other's messages again")
         stop.set()
-        count = await talking
+        count = await sending
         await a.inbox.until(lambda _: a.received(0, count))
         for node in pair:
             await count_is(node, 2)

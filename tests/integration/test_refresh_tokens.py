@@ -12,6 +12,7 @@ from gateway.metrics import Metrics
 from gateway.redis.client import RedisClient
 from gateway.security.sessions.refresh_tokens import MAX_SESSIONS, Grant, RefreshTokens, ReplayedError
 from tests.support import make_settings
+from tests.timing import next_millisecond, until
 
 WEEK = timedelta(days=7)
 USER = "8d7c7bd8-6f3b-4ce2-9d68-5f7c1f4f7a10"
@@ -140,7 +141,7 @@ async def test_a_guessed_token_does_not_affect_the_session(tokens: RefreshTokens
 async def test_sessions_are_listed_with_device_and_last_use(tokens: RefreshTokens) -> None:
     browser = await tokens.save(USER, "a browser" * 100)
     phone = await tokens.save(USER, "a phone")
-    await asyncio.sleep(0.002)  # Redis' clock is read in ms
+    await next_millisecond()
     await tokens.rotate(browser.token)
     found = await tokens.sessions(USER)
     assert [record.session_id for record in found] == [browser.session_id, phone.session_id]
@@ -173,8 +174,11 @@ async def test_expired_sessions_are_not_listed(tokens: RefreshTokens, redis: Red
     short = RefreshTokens(redis, timedelta(milliseconds=20))
     old = await short.save(USER, "old")
     await tokens.save(USER, "new")
-    await asyncio.sleep(0.025)
-    assert await short.look_up(old.token) is None
+
+    async def expired() -> bool:
+        return await short.look_up(old.token) is None
+
+    await until(expired)
     assert [record.device for record in await tokens.sessions(USER)] == ["new"]
     await tokens.save(USER, "newer")
     assert await redis.client.zcard(keys.user_sessions(USER)) == 2
@@ -182,7 +186,7 @@ async def test_expired_sessions_are_not_listed(tokens: RefreshTokens, redis: Red
 
 async def test_the_oldest_session_ends_above_the_maximum(tokens: RefreshTokens) -> None:
     first = await tokens.save(USER, "x")
-    await asyncio.sleep(0.002)  # Redis' clock is read in ms
+    await next_millisecond()
     for _ in range(MAX_SESSIONS):
         await tokens.save(USER, "x")
     assert await tokens.look_up(first.token) is None

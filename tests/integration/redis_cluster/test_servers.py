@@ -1,4 +1,4 @@
-"""What becomes of fan-out and commands while servers of a cluster die, hang, and hand slots to each other."""
+"""Fan-out and commands while servers of a Redis Cluster die, hang, and move slots between them."""
 
 import asyncio
 import itertools
@@ -22,12 +22,12 @@ from gateway.redis.cluster import slot
 from tests.integration.test_redis_faults import TIMEOUT, Node, close, make_node
 from tests.redis_topologies import PASSWORD, ClusterTopology, Process, problem_at_start
 from tests.support import frozen, make_settings
-from tests.timing import allowed, until
+from tests.timing import PATIENCE, allowed, until
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[ClusterTopology]:
-    """Return a cluster of this module's own; the last test ends one of its servers."""
+    """Return a cluster for this module; its last test ends one of the servers."""
     with tempfile.TemporaryDirectory(prefix="dorami-test-") as folder, ClusterTopology(Path(folder)) as servers:
         yield servers
 
@@ -50,7 +50,7 @@ def key_on(servers: ClusterTopology, server: Process) -> str:
     return next(key for key in (f"key{number}" for number in itertools.count()) if servers.owner(key) is server)
 
 
-async def test_what_is_wrong_with_the_address_of_a_cluster_is_told(servers: ClusterTopology) -> None:
+async def test_a_wrong_address_of_a_cluster_is_explained(servers: ClusterTopology) -> None:
     owner = servers.owner(keys.probe(""))
     other = next(server for server in servers.masters if server is not owner)
     for url, problem in {
@@ -62,18 +62,18 @@ async def test_what_is_wrong_with_the_address_of_a_cluster_is_told(servers: Clus
 
 
 class MessageFlow:
-    """Somebody publishes in a room, a hundred times a second."""
+    """Publishes a hundred messages a second to a room, from one node."""
 
     def __init__(self, node: Node, room: Room) -> None:
         self._node, self._room = node, room
         self._slowest = 0.0
-        self.said: list[bytes] = []
+        self.published: list[bytes] = []
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while True:
-            cursor = Cursor(epoch=str(id(self)), seq=len(self.said))
-            self.said.append(event_packet(self._room.namespace, "e", cursor))
+            cursor = Cursor(epoch=str(id(self)), seq=len(self.published))
+            self.published.append(event_packet(self._room.namespace, "e", cursor))
             started = time.monotonic()
             await self._node.fanout.publish(self._room, "e", cursor)
             self._slowest = max(self._slowest, time.monotonic() - started)
@@ -81,24 +81,25 @@ class MessageFlow:
 
     def received(self, node: Node) -> list[bytes]:
         """Return the messages that arrived at a node."""
-        said = set(self.said)
+        said = set(self.published)
         return [packet for packet in node.inbox.of(self._room) if packet in said]
 
     async def arrives(self, node: Node, *, within: float) -> float:
-        """Wait until what is said from now on arrives somewhere; the seconds that took."""
-        started, first = time.monotonic(), len(self.said)
-        await until(lambda: set(self.received(node)[-50:]) & set(self.said[first:]), within=within)
+        """Wait until a message published from now on arrives at a node; return the seconds that it took."""
+        started, first = time.monotonic(), len(self.published)
+        await until(lambda: set(self.received(node)[-50:]) & set(self.published[first:]), within=within)
         return time.monotonic() - started
 
     async def end(self) -> None:
-        """Stop; everybody on the node itself heard all of it, once, in order, and never waited long."""
+        """Stop. Check that the publishing node delivered everything, once, in order, and that no publication hung."""
         self._task.cancel()
         await asyncio.wait([self._task])
-        # The last one may have been given up before it was sent.
+        # The last one may have been cancelled before it was sent.
         await until(
-            lambda: self.received(self._node) in (self.said, self.said[:-1]), what="hearing all, once, in order"
+            lambda: self.received(self._node) in (self.published, self.published[:-1]),
+            what="delivery of all, once, in order",
         )
-        assert self._slowest < allowed(2)
+        assert self._slowest < allowed(PATIENCE)
 
 
 async def listen(nodes: list[Node], *rooms: Room) -> None:
@@ -140,8 +141,8 @@ async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, p
     await listen(pair, room)
     client = a.redis.client
     await client.set(key, "here")
-    send_messages = MessageFlow(a, room)
-    await send_messages.arrives(b, within=2)
+    flow = MessageFlow(a, room)
+    await flow.arrives(b, within=2)
     for number in {slot(room_channel(room)), slot(key)}:
         target.ask("CLUSTER", "SETSLOT", number, "IMPORTING", ids[0])
         source.ask("CLUSTER", "SETSLOT", number, "MIGRATING", ids[1])
@@ -151,8 +152,8 @@ async def test_messages_and_keys_follow_moving_slots(servers: ClusterTopology, p
         for server in (target, source):
             server.ask("CLUSTER", "SETSLOT", number, "NODE", ids[1])
     assert await client.get(key) == "here"
-    print(f"slots moved: flows again after {await send_messages.arrives(b, within=5):.2f} s")
-    await send_messages.end()
+    print(f"slots moved: flows again after {await flow.arrives(b, within=5):.2f} s")
+    await flow.end()
 
     async def well() -> bool:
         return all(node.fanout.healthy and not node.degraded for node in pair)
@@ -165,8 +166,8 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
     hung, fine, _ = servers.masters
     room, keys_ = room_on(servers, fine), [key_on(servers, server) for server in (hung, fine)]
     await listen(pair, room)
-    send_messages = MessageFlow(a, room)
-    await send_messages.arrives(b, within=2)
+    flow = MessageFlow(a, room)
+    await flow.arrives(b, within=2)
     with frozen(hung):
         for number in range(20):
             async with a.redis.guard("test"):
@@ -175,7 +176,7 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
                 with pytest.raises(Unavailable):
                     async with a.redis.guard("test"):
                         await a.redis.client.get(keys_[0])
-            await send_messages.arrives(b, within=1)
+            await flow.arrives(b, within=1)
         pipeline = a.redis.client.pipeline(transaction=False)
         for key in keys_:
             pipeline.get(key)
@@ -183,7 +184,7 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
             failed, answered = await pipeline.execute(raise_on_error=False)
         assert isinstance(failed, RedisConnectionError)
         assert answered == "19"
-    await send_messages.end()
+    await flow.end()
 
     async def answers() -> bool:
         return await a.redis.ping() and all(node.fanout.healthy for node in pair)
@@ -192,9 +193,10 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
 
 
 async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: ClusterTopology, pair: list[Node]) -> None:
-    """The answer is there; a crowd of clients kept the node from reading it."""
+    """Redis has answered in time, and the busy event loop reads the answer late."""
     a, _ = pair
-    key = key_on(servers, servers.masters[0])
+    server = servers.masters[0]
+    key = key_on(servers, server)
     await a.redis.client.set(key, "here")
 
     async def read() -> Any:
@@ -202,8 +204,9 @@ async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: Clu
             return await a.redis.client.get(key)
 
     reading = asyncio.create_task(read())
-    await asyncio.sleep(0)  # it is asked
-    time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251
+    await asyncio.sleep(0)  # the command is sent
+    time.sleep(1.5 * TIMEOUT)  # noqa: ASYNC251  blocks the event loop for longer than a call may take
+    server.ask("PING")  # on a machine with more to do the server may answer only now
     assert await reading == "here"
 
 
@@ -215,21 +218,21 @@ async def test_a_replica_is_promoted_when_its_master_dies(servers: ClusterTopolo
     watched = keys.viewers_room(next(f"s{n}" for n in range(99) if servers.owner(f"stream:s{n}:viewers") is dying))
     await a.presence.enter(watched, "mina")
     await b.presence.enter(watched, "jun")
-    talks = [MessageFlow(a, lost), MessageFlow(a, kept)]
-    for send_messages in talks:
-        await send_messages.arrives(b, within=2)
+    flows = [MessageFlow(a, lost), MessageFlow(a, kept)]
+    for flow in flows:
+        await flow.arrives(b, within=2)
     dying.kill()
     started = time.monotonic()
 
     async def promoted() -> bool:
-        await talks[1].arrives(b, within=1)  # the rooms of the other servers go on
+        await flows[1].arrives(b, within=2)  # rooms on the other servers are not affected
         return bool(servers.replica.ask("ROLE")[0] == "master")
 
     await until(promoted, within=10)
     print(f"promoted after {time.monotonic() - started:.2f} s, and", end=" ")
-    print(f"flows again {await talks[0].arrives(b, within=5):.2f} s later")
-    for send_messages in talks:
-        await send_messages.end()
+    print(f"flows again {await flows[0].arrives(b, within=5):.2f} s later")
+    for flow in flows:
+        await flow.end()
 
     async def counted() -> bool:
         counts = [(await node.presence.census(watched)).count for node in pair]
