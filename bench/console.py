@@ -80,7 +80,7 @@ async def room(url: str, redis: str, members: int, history: int, seconds: int, r
 
 
 HEADS: Final = (
-    *("members", "history", "processor", "first view, kB", "ready, ms"),
+    *("members", "history", "CPU", "first view, kB", "ready, ms"),
     *("frames/s", "longest, ms", "long tasks", "main thread", "rows in the document"),
 )
 
@@ -89,9 +89,9 @@ def section(rows: list[dict[str, Any]], seconds: int, rate: int) -> str:
     """Return the section of the document."""
     day = f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC, load average {os.getloadavg()[0]:.1f}"
     return f"""`python -m bench.console`, {day}: Chromium without a graphics card, 1440 × 900, {seconds} s at {rate}
-messages a second. *Frames*: how many the browser drew in a second; *longest*: between two of them. *Long tasks*: those
-that kept the main thread for more than 50 ms; *main thread*: its processor time. *First view*: what
-the start page loads, compressed; *ready*: from its address to the connection.
+messages a second. *Frames*: drawn by the browser in a second; *longest*: the time between two of them. *Long tasks*:
+tasks that blocked the main thread for more than 50 ms; *main thread*: its CPU time. *First view*: the compressed size
+of the start page; *ready*: the time from the navigation to the connection.
 
 {table(HEADS, [cells(row) for row in rows])}
 """
@@ -99,7 +99,7 @@ the start page loads, compressed; *ready*: from its address to the connection.
 
 def cells(row: dict[str, Any]) -> list[str]:
     """Return a measurement as cells of a table."""
-    slowed = "as it is" if row["slowed"] == 1 else f"÷ {row['slowed']}"
+    slowed = "full speed" if row["slowed"] == 1 else f"÷ {row['slowed']}"
     whole = [f"{row[name]:,.0f}" for name in ("kilobytes", "ready", "frames", "longest", "longTasks")]
     return [f"{row['members']:,}", f"{row['history']:,}", slowed, *whole, f"{row['busy']:.0%}", str(row["rows"])]
 

@@ -297,8 +297,8 @@ def table(small: Grown, large: Grown) -> str:
     head = f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC, load average {os.getloadavg()[0]:.1f}. "
     lines = [
         head
-        + "CPU of PostgreSQL's process for one call, in ms: the median, and the 95th percentile of the large shop;",
-        "the clock, with the work of the node, suffers from whatever else runs.",
+        + "CPU of PostgreSQL's process for one call, in ms: the median, and the 95th percentile of the large shop.",
+        "The wall clock time includes the work of the node, and other load changes it.",
         "",
         "| rows | small shop | large shop |",
         "| --- | --- | --- |",
@@ -306,7 +306,7 @@ def table(small: Grown, large: Grown) -> str:
         f"| bytes of a message in the table | {small.row:.0f} | {large.row:.0f} |",
         f"| bytes of a message in indexes | {small.indexes:.0f} | {large.indexes:.0f} |",
         "",
-        "| call | small | large | ratio | large, p95 | by the clock, p95 |",
+        "| call | small | large | ratio | large, p95 | wall clock, p95 |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, many in large.costs.items():

@@ -30,37 +30,29 @@ WORKERS_TITLE = "## Several workers"
 GROWN = PLOTS / "growth.md"  # written by growth.py
 
 CLOCKS = (
-    "CPU times are the servers' own process times, which hold on a busy machine; rates and latencies are by the clock "
-    "and suffer from whatever else runs."
+    "CPU times are the process times of the servers, which other load hardly changes; rates and latencies are wall "
+    "clock times, which it does change."
 )
 PLACE = (
-    "The measured server has one core; the load client and, where there are any, Redis, PostgreSQL, HAProxy "
-    "and the second "
-    "node share the other. The CPU of PostgreSQL is that of all its processes, also of those that do not serve "
-    "a client. "
-    "Texts are Korean, each another one; messages are about 200 bytes of JSON, more than twice that with "
-    "everything on. "
-    "Memory is resident memory. Limits are counted: each sender may send {limit} messages in {window} s. One "
-    "address may "
-    "have as many connections as it likes, and everything is shown (`CHAT_DISPLAY_RATE=0`), as by the peers, "
-    "but in the "
-    "storms and the mixed row. Everything else is as it is by default."
+    "The measured server has one core. The load client and, in some scenarios, Redis, PostgreSQL, HAProxy and the "
+    "second node share the other. The CPU of PostgreSQL includes all its processes, also those that serve no client. "
+    "Each message has another Korean text; messages are about 200 bytes of JSON, more than twice that with everything "
+    "on. Memory is resident memory. Limits are on: each sender may send {limit} messages in {window} s. The number of "
+    "connections per address is not limited. As in the peers, all messages are shown (`CHAT_DISPLAY_RATE=0`), except "
+    "in the storms and the mixed scenario. All other settings have their defaults."
 )
 PEERS_ARE = (
-    "*Node, ws* is Socket.IO on its default websocket library, *uWebSockets.js* the fastest one for it; "
-    "*python-socketio* is as it comes, on aiohttp and uvloop, compression off. The *C limit* only writes a ready frame "
-    "to every socket. *Node, same work* does what a chat message costs in the gateway with everything on: token check, "
+    "*Node, ws* is Socket.IO on its default websocket library, *uWebSockets.js* is its fastest one; "
+    "*python-socketio* runs unchanged on aiohttp and uvloop, without compression. The *C limit* only writes a prepared "
+    "frame to every socket. *Node, same work* does the same work as the gateway with everything on: token check, "
     "revocations and account at connect; shape, room, a sliding window in Redis, one INSERT statement into the same "
-    "tables in PostgreSQL, broadcast over Redis after the commit, ack. *Group commit* is the same with one "
-    "statement, the "
-    "gateway's own, and one call of Redis for all messages that come while others are being stored. Node has "
-    "no peer where "
-    "its adapter for Redis cannot recover a connection (storms)."
+    "tables in PostgreSQL, broadcast over Redis after the commit, ack. *Group commit* does it with one statement, the "
+    "gateway's, and one call of Redis for all messages that arrive while others are stored. The storms have no peer "
+    "in Node, because its adapter for Redis cannot recover a connection."
 )
 NETWORK = (
-    "The slow network is two network namespaces with a link of `bench/far.c` between them, which delays and "
-    "drops packets "
-    "as netem would: TCP is the kernel's, with its own retransmissions."
+    "The slow network consists of two network namespaces and a link of `bench/far.c` between them, which delays and "
+    "drops packets like netem. TCP is the kernel's, with its own retransmissions."
 )
 
 # What each scenario shows beside the goals.
@@ -157,12 +149,11 @@ def write(
     lines = [
         "# Performance",
         "",
-        "Written by `make bench`: the gateway beside what one would use instead, on the same machine in one run.",
+        "Written by `make bench`: the gateway and its alternatives, measured on the same machine in one run.",
         "",
-        f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, the servers in turn, "
-        f"what no goal refers to was measured once, and so was what is far from its goal, and storms. Load "
-        f"average of the machine before: {start.load:.1f}; others used "
-        f"{start.others:.2f} of its cores. " + CLOCKS,
+        f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, with the servers in "
+        "turn. Rows without a goal, rows far from their goal, and storms were measured once. Load average of the "
+        f"machine before the run: {start.load:.1f}; other processes used {start.others:.2f} of its cores. " + CLOCKS,
         "",
         *(_disturbances(measurements)),
         *_machine(start.commit),
@@ -174,7 +165,7 @@ def write(
         goals_table(measurements),
         "",
         *(f"![{name}]({folder.name}/{name}.svg)\n" for name in plots),
-        "## Everything that was measured",
+        "## All measurements",
         "",
     ]
     for scenario in SCENARIOS:
@@ -186,14 +177,14 @@ def write(
         "",
     ]
     if GROWN.exists():
-        lines += ["## As the shop grows", "", GROWN.read_text(), "Measured by `make bench ARGS='--only growth'`.", ""]
+        lines += ["## Growth of the shop", "", GROWN.read_text(), "Measured by `make bench ARGS='--only growth'`.", ""]
     if WORKERS.exists():
         lines += [WORKERS_TITLE, "", WORKERS.read_text()]
     if SOAK.exists():
-        lines += ["## After a time", "", SOAK.read_text()]
+        lines += ["## Soak", "", SOAK.read_text()]
     if failures:
         lines += ["Runs that failed and are left out:", "", *(f"- {failure}" for failure in failures), ""]
-    about = f"Of {start.moment:%d %B %Y, %H:%M} UTC, commit {start.commit}, {_processor()}, {python_build()}."
+    about = f"Measured {start.moment:%d %B %Y, %H:%M} UTC, commit {start.commit}, {_processor()}, {python_build()}."
     document.with_name("scale.md").write_text(scale.text(measurements, about))
     document.write_text("\n".join(lines))
 
@@ -206,10 +197,10 @@ def _mark(repeats: Sequence[Mapping[str, Any]]) -> str:
 def _disturbances(measurements: Measurements) -> list[str]:
     count = sum(1 for repeats in measurements.values() if _mark(repeats))
     if not count:
-        return [f"In no row did others use more than {DISTURBED} of a core.", ""]
+        return [f"Other processes never used more than {DISTURBED} of a core.", ""]
     text = (
-        f"**{count} of {len(measurements)} rows are marked with †: others used more than {DISTURBED} of a core in each "
-        "of their repeats. Their rates and latencies do not count.**"
+        f"**{count} of {len(measurements)} rows are marked with †: other processes used more than {DISTURBED} of a "
+        "core in each of their repeats. Their rates and latencies do not count.**"
     )
     return [text, ""]
 

@@ -49,9 +49,8 @@ def storm(clients: int) -> Scenario:
     """Return the storm of so many clients."""
     return Scenario(
         f"storm {clients}",
-        f"everything on: {clients:,} clients in 64 rooms lose their connections at once, and come back with "
-        "recovery and "
-        "the official clients' delays, while somebody else talks in each room once a second",
+        f"everything on: {clients:,} clients in 64 rooms lose their connections at once, and reconnect with recovery "
+        "and the delays of the official client; another client sends once a second in each room",
         f"-x -m storm -n {clients} -s 64 -r 64 -q 64 -W 3 -t 60",
         (GATEWAY,),
         Place.FULL,
@@ -62,15 +61,14 @@ def storm(clients: int) -> Scenario:
 SCENARIOS = (
     Scenario(
         "single",
-        f"the server broadcasts 100 messages to {MEMBERS} sockets, each when all have the one before: nothing to join",
+        f"the server broadcasts 100 messages to {MEMBERS} sockets, each after all have the previous one: no batches",
         f"-m fanout -n {MEMBERS} -b 1 -R 100",
         (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
     ),
     Scenario(
         "fan-out",
-        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop. A burst, which "
-        "the gateway "
-        "joins while it writes: the row above is what a single message costs",
+        f"the server broadcasts 8 × 40 messages to {MEMBERS} sockets, one per tick of its loop; the gateway joins the "
+        "messages of a burst while it writes (`single` has the cost of one message)",
         f"-m fanout -n {MEMBERS} -b 40 -R 8",
         (GATEWAY, "node-ws", "c-limit", "node-uws", "python"),
     ),
@@ -82,7 +80,7 @@ SCENARIOS = (
     ),
     Scenario(
         "rooms",
-        "20 rooms of 51, a sender in each with two messages ahead of the acks",
+        "20 rooms of 51, each with one sender, up to 2 messages without an ack",
         f"-m chat -n {MEMBERS} -s 20 -r 20 -w 2",
         _NODES,
     ),
@@ -95,52 +93,50 @@ SCENARIOS = (
     ),
     Scenario(
         "lone",
-        "two nodes: 64 senders, each alone in a room, on one; nobody of those rooms on the other",
+        "two nodes: 64 senders on one, each alone in a room; no members of these rooms on the other",
         "-m chat -D -n 0 -s 64 -r 64 -w 4",
         _PAIR,
         Place.LONE,
     ),
     Scenario(
         "ingest",
-        "64 senders, each alone in a room, 4 messages ahead of the acks",
+        "64 senders, each alone in a room, up to 4 messages without an ack",
         "-m chat -n 0 -s 64 -r 64 -w 4",
         (GATEWAY, "node-ws", "node-uws", "python", "c-limit"),
     ),
     Scenario(
         "full",
-        "everything on, 64 rooms: 64 senders, each alone in a room, 4 messages ahead of the acks",
+        "everything on, 64 rooms: 64 senders, each alone in a room, up to 4 messages without an ack",
         "-x -m chat -n 0 -s 64 -r 64 -w 4",
         _FULL,
         Place.FULL,
     ),
     Scenario(
         "full-room",
-        "everything on, 8 rooms: 64 senders, each hears 7 others, 4 messages ahead of the acks",
+        "everything on, 8 rooms: 64 senders, 8 in each room, up to 4 messages without an ack",
         "-x -m chat -n 0 -s 64 -r 8 -w 4",
         _FULL,
         Place.FULL,
     ),
     Scenario(
         "full-few",
-        "everything on, smaller batches: 16 senders, each alone in a room, one message ahead of the acks",
+        "everything on, smaller batches: 16 senders, each alone in a room, one message without an ack",
         "-x -m chat -n 0 -s 16 -r 16 -w 1",
         _FULL,
         Place.FULL,
     ),
     Scenario(
         "writers",
-        "one room written from 40 nodes, simulated by 40 chat services in one process, each with connections "
-        "of its own and "
-        "8 messages on their way; sockets, limits and members are left out",
+        "one room written from 40 nodes, simulated by 40 chat services in one process, each with its own connections "
+        "and 8 messages in flight; without sockets, limits and members",
         "--writers 40 --ahead 8",
         (WRITERS,),
         Place.PROGRAM,
     ),
     Scenario(
         "cluster",
-        "one Redis with 200 nodes, which are subscribers and presences in one process: 640 bytes to all nodes, "
-        "20 messages "
-        "at a time; 20,000 people come to one room; nothing but heartbeats",
+        "one Redis with 200 nodes, simulated by subscribers and presences in one process: 640 bytes to all nodes, 20 "
+        "messages at a time; 20,000 people join one room; only heartbeats",
         "--nodes 200 --people 20000",
         (CLUSTER,),
         Place.PROGRAM,
@@ -168,7 +164,7 @@ SCENARIOS = (
     *(
         Scenario(
             f"show {size} at {rate}",
-            f"one room of {size}, {rate} messages a second; the gateway gathers for 100 ms, or is told not to",
+            f"one room of {size}, {rate} messages a second; the gateway gathers for 100 ms, or not",
             f"-m rate -n {size} -s 1 -q {rate}",
             (GATEWAY, AT_ONCE, "node-ws", "node-uws"),
         )
@@ -177,14 +173,14 @@ SCENARIOS = (
     ),
     Scenario(
         "show-deflate",
-        "the room of 2000 at 50, whose members offer permessage-deflate",
+        "the room of 2000 at 50, with members that offer permessage-deflate",
         "-z -m rate -n 2000 -s 1 -q 50",
         (GATEWAY,),
     ),
     Scenario(
         "mixed",
         "everything on: 1000 members of one show, 30 messages a second, 20 members a second leave and others join with "
-        "history, 35 reads and 5 changes of a stock a second by HTTP",
+        "history, 35 reads and 5 stock changes a second over HTTP",
         "-x -m rate -n 1000 -s 30 -q 30 -u 20",
         (GATEWAY,),
         Place.MIXED,
@@ -215,7 +211,7 @@ SCENARIOS = (
     ),
     Scenario(
         "slow",
-        "one of 11 members stops reading while its room hears 50,000 messages",
+        "one of 11 members stops reading while its room gets 50,000 messages",
         "-m fanout -n 11 -b 500 -R 100 -S 1",
         _NODES,
     ),

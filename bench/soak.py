@@ -331,7 +331,7 @@ def write(minutes: float) -> str:
     run = uvloop.run(_soaked(minutes, VISITORS, {}))
     about = (
         f"`python -m bench.soak`, {moment:%d %B %Y, %H:%M} UTC: {minutes:g} minutes of mixed load on two nodes, "
-        f"{VISITORS:g} visitors a second, everything forgotten within minutes. Load average before: {load:.1f}. "
+        f"{VISITORS:g} visitors a second, with retentions of minutes. Load average before: {load:.1f}. "
         "The last column is the slope of a straight line through the second half."
     )
     lines = [

@@ -192,15 +192,15 @@ def _text(
         )
     lines = [
         f"`python -m bench.workers`, {datetime.now(UTC):%d %B %Y, %H:%M} UTC: one process and two workers in turn,",
-        f"{repeats} repeats. CPU is that of the processes, the lowest of the repeats unless told otherwise;",
+        f"{repeats} repeats. CPU is the process time, and the lowest of the repeats unless the head says median;",
         f"messages/s are medians. Load average of the machine during the runs: {min(loads):.1f} to {max(loads):.1f}.",
-        "The second worker shares its core with the load client, PostgreSQL and Redis: on two cores messages/s says",
-        "little, and CPU per message what matters.",
+        "The second worker shares its core with the load client, PostgreSQL and Redis. So on two cores compare CPU per",
+        "message, not messages/s.",
         "",
         table(["everything on", "workers", "CPU per message on each, µs", "all, µs", "median, µs", "messages/s"], rows),
         "",
-        "What a hand-over costs: POSTs of polling, one after the other, with two workers to sessions of each in turn.",
-        "CPU is that of all workers.",
+        "The cost of a hand-over: sequential POSTs of polling; with two workers to sessions of both in turn. CPU is",
+        "the sum of all workers.",
         "",
         table(
             [

@@ -1,4 +1,4 @@
-"""All metrics of a node, with their labels. Created once by the composition root and passed to the parts that count."""
+"""All metrics of a node, with their labels. `gateway/app.py` creates them once and passes them to the parts."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -20,23 +20,25 @@ class Metrics:
         Gauge("dorami_build_info", "1, by version", ["version"], registry=registry).labels(__version__).set(1)
         self.ready = Gauge(
             "dorami_ready",
-            "1 while a node should get traffic, degraded or not, or a worker takes jobs",
+            "1 while a node should get traffic, degraded or not, or a job worker takes jobs",
             registry=registry,
         )
         self.without_redis = Gauge(
-            "dorami_degraded", "1 while a node is ready without Redis: it is away for all, or full", registry=registry
+            "dorami_degraded",
+            "1 while a node is ready although Redis is unavailable for all nodes, or full",
+            registry=registry,
         )
-        self.deaf = Gauge("dorami_deaf", "1 while other nodes hear Redis and this one does not", registry=registry)
+        self.deaf = Gauge("dorami_deaf", "1 while Redis is unavailable for this node alone", registry=registry)
         self.redis_full = Gauge(
-            "dorami_redis_full", "1 while Redis takes no writes for want of memory or disk", registry=registry
+            "dorami_redis_full", "1 while Redis takes no writes because it lacks memory or disk", registry=registry
         )
         self.draining = Gauge("dorami_draining", "1 from the signal to stop until the process ends", registry=registry)
         self.loop_lag = Gauge(
-            "dorami_loop_lag_seconds", "The most that the event loop was late in the last 15 to 30 s", registry=registry
+            "dorami_loop_lag_seconds", "Longest delay of the event loop in the last 15 to 30 s", registry=registry
         )
         Gauge(
             "dorami_memory_limit_bytes",
-            "Memory that this process may use: of its control group or its machine",
+            "Memory limit of this process, from its control group or its machine",
             registry=registry,
         ).set_function(memory_limit)
         self.sockets = Gauge("dorami_sockets", "Sockets connected to a namespace", ["namespace"], registry=registry)
@@ -50,7 +52,7 @@ class Metrics:
         )
         self.worker_ends = Counter(
             "dorami_worker_ends",
-            "Workers of `dorami serve --workers` that have ended: crash, hang, memory or reload",
+            "Ended workers of `dorami serve --workers`: crash, hang, memory or reload",
             ["reason"],
             registry=registry,
         )
@@ -85,10 +87,10 @@ class Metrics:
             "dorami_room_events_lost", "Missing events that the log no longer has", registry=registry
         )
         self.recoveries = Counter(
-            "dorami_recoveries", "Recoveries that clients asked for, by outcome", ["outcome"], registry=registry
+            "dorami_recoveries", "Recoveries that clients requested, by outcome", ["outcome"], registry=registry
         )
         self.presence_degraded = Gauge(
-            "dorami_presence_degraded", "1 while people are counted by this node alone", registry=registry
+            "dorami_presence_degraded", "1 while this node counts only the people on itself", registry=registry
         )
         self.presence_buried = Counter(
             "dorami_presence_names_buried", "Names of dead nodes whose members this node removed", registry=registry
@@ -110,7 +112,9 @@ class Metrics:
             "dorami_descriptors_low", "1 while less than a tenth of the file descriptors is free", registry=registry
         )
         self.database_writable = Gauge(
-            "dorami_database_writable", "1 while PostgreSQL accepts writes, as far as is known", registry=registry
+            "dorami_database_writable",
+            "1 while PostgreSQL accepts writes, by the last probe or call",
+            registry=registry,
         )
         self.database_writable.set(1)
         self.database = Histogram(
@@ -122,28 +126,33 @@ class Metrics:
         self.redis_pools = PoolFamily("dorami_redis_pool", registry)
         self.outbox_age = Gauge(
             "dorami_outbox_age_seconds",
-            "Age of the oldest facts that the analytics database has not got",
+            "Age of the oldest facts that are not in the analytics database",
             registry=registry,
         )
         self.outbox_relayed = Counter(
-            "dorami_outbox_relayed_total", "Events that were moved to the analytics database", registry=registry
+            "dorami_outbox_relayed_total", "Rows of facts that were moved to the analytics database", registry=registry
         )
         self.outbox_dropped = Counter(
-            "dorami_outbox_dropped_total", "Events that the analytics database refused for good", registry=registry
+            "dorami_outbox_dropped_total",
+            "Rows of facts that were dropped because the analytics database refused them",
+            registry=registry,
         )
         self.database_probes = Counter(
             "dorami_database_probes_total",
-            "Probes of a database: of an idle one each DATABASE_CHECK_INTERVAL, of one that is away until it is back",
+            "Probes of a database: every DATABASE_CHECK_INTERVAL while idle, and during an outage",
             ["database"],
             registry=registry,
         )
         self.database_pools = PoolFamily("dorami_database_pool", registry)
         self.orders = Counter(
-            "dorami_orders", "Orders: placed, repeated, paid, cancelled, or why not", ["outcome"], registry=registry
+            "dorami_orders",
+            "Orders: placed, repeated, paid, cancelled, or the error code",
+            ["outcome"],
+            registry=registry,
         )
         self.notifications = Counter(
             "dorami_notifications",
-            "Notifications: delivered to sockets, or not received there",
+            "Notifications: delivered to a socket, or undelivered because the socket was dead",
             ["what"],
             registry=registry,
         )
@@ -153,19 +162,17 @@ class Metrics:
             ["cache", "outcome"],
             registry=registry,
         )
-        self.sanctions = Counter(
-            "dorami_sanctions", "Mutes and bans that were imposed and lifted", ["kind"], registry=registry
-        )
+        self.sanctions = Counter("dorami_sanctions", "Mutes and bans, imposed or lifted", ["kind"], registry=registry)
         self.jobs = Histogram(
             "dorami_job_seconds",
-            "Runs of jobs: done, failed, returned by a worker that stopped, or withdrawn",
+            "Runs of jobs: done, failed, returned by a job worker that stopped, or withdrawn",
             ["kind", "outcome"],
             buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
             registry=registry,
         )
-        self.jobs_lost = Counter("dorami_jobs_lost", "Runs of jobs whose worker died", registry=registry)
+        self.jobs_lost = Counter("dorami_jobs_lost", "Runs of jobs whose job worker died", registry=registry)
         self.messages_erased = Counter(
-            "dorami_messages_erased", "Messages whose text was removed, by how", ["how"], registry=registry
+            "dorami_messages_erased", "Messages whose text was removed, by cause", ["how"], registry=registry
         )
         self.reports = Counter(
             "dorami_reports",
@@ -174,13 +181,16 @@ class Metrics:
             registry=registry,
         )
         self.messages_restored = Counter(
-            "dorami_messages_restored", "Messages brought back by undoing a clear or a review", registry=registry
+            "dorami_messages_restored", "Messages restored by undoing a clear or by a review", registry=registry
         )
         self.retention_deleted = Counter(
-            "dorami_retention_deleted", "Rows that have outlived their retention, by kind", ["kind"], registry=registry
+            "dorami_retention_deleted",
+            "Rows deleted at the end of their retention, by kind",
+            ["kind"],
+            registry=registry,
         )
         self.table_rows = Gauge(
-            "dorami_table_rows", "Rows of a table as PostgreSQL estimates them", ["table"], registry=registry
+            "dorami_table_rows", "Rows of a table, estimated by PostgreSQL", ["table"], registry=registry
         )
         self.table_bytes = Gauge(
             "dorami_table_bytes", "Bytes of a table on the disk, with its indexes", ["table"], registry=registry
@@ -190,13 +200,13 @@ class Metrics:
         )
         self.clock_offset = Gauge(
             "dorami_clock_offset_seconds",
-            "How far this machine's clock is ahead of a server's",
+            "Offset of this machine's clock from a server's; positive: ahead",
             ["server"],
             registry=registry,
         )
         self.limited = Counter("dorami_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self.limits_degraded = Counter(
-            "dorami_rate_limit_fallbacks", "Limit checks made by this node alone", registry=registry
+            "dorami_rate_limit_fallbacks", "Limit checks made by this node without Redis", registry=registry
         )
 
     def render(self) -> bytes:

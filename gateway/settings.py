@@ -1,4 +1,4 @@
-"""Every setting, with unit, default and reason. The command line reads them once; nobody else reads the environment."""
+"""Every setting, with unit, default and reason. Only the command line reads the environment, once."""
 
 import base64
 import binascii
@@ -39,7 +39,7 @@ THREE_DIGITS = frozenset(("BHD", "CLF", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"
 
 
 class SettingsError(Exception):
-    """The environment cannot be served from; `lines` has a clear sentence per mistake and no secret."""
+    """The environment has invalid settings; `lines` has a sentence per mistake and no secret."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -54,7 +54,7 @@ class Environment(StrEnum):
 
 
 class SocketLifetime(StrEnum):
-    """What ends a live socket, apart from its client, a revocation and the node."""
+    """What ends an open socket, apart from its client, a revocation and the node."""
 
     SESSION = "session"
     TOKEN = "token"  # noqa: S105  not a secret
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,  # an empty variable is how compose files and charts say that it is not set
     )
 
-    # --- where we run ---
+    # --- process ---
     app_env: Environment = Field(Environment.PRODUCTION, validation_alias=AliasChoices("APP_ENV", "NODE_ENV"))
     """`production` or `development`. Production is strict: secrets, origins and CSRF are checked; the shop page
     and documents are off. `NODE_ENV` is read, too."""
@@ -81,63 +81,65 @@ class Settings(BaseSettings):
     port: int = Field(3001, ge=0, le=65535)
     """The port to listen on; 0 takes a free one."""
     node_id: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")
-    """The name of this node in logs and Redis; made at the start unless given. Unique among nodes."""
+    """The name of this node in logs and Redis, unique among nodes; generated if not set."""
     workers: WorkerCount = 1
-    """How many processes serve on the port, or `max`: one for each core. They share what is said per node below."""
+    """How many processes serve on the port, or `max`: one for each core. Each is a node: settings per node hold for
+    each."""
     worker_memory_limit: Size = Field(2**30, ge=2**24)
-    """Resident memory, like `512MiB`, 16 MiB or more, above which one of several workers is replaced as in a reload."""
+    """Resident memory above which a worker is replaced as in a reload, such as `512MiB`; at least 16 MiB."""
     drain_delay: Delay = timedelta(seconds=3)
-    """How long a node serves on, not ready, after the signal to stop, so that balancers notice."""
+    """How long a node that received the signal to stop is not ready and serves as before, so that balancers notice."""
     drain_spread: Delay = timedelta(seconds=10)
-    """How long it then takes to send its clients away, one after the other."""
+    """The time over which it then closes its connections, one after the other."""
     shutdown_timeout: Duration = timedelta(seconds=25)
-    """How long stopping may take in all; orchestrators kill after 30 s."""
+    """How long the whole stop may take; orchestrators kill after 30 s."""
     keepalive_timeout: Duration = timedelta(seconds=75)
-    """How long an idle HTTP connection is held: longer than balancers hold theirs (mostly 60 s), or a request meets
-    the end of its connection and is lost."""
+    """How long an idle HTTP connection stays open. It must be longer than the balancer's time (mostly 60 s), or
+    requests on a connection that is being closed are lost."""
 
     # --- servers ---
     rds_main_url: DatabaseUrl = Field(validation_alias=AliasChoices(*MAIN_URL))
     """PostgreSQL: `postgresql://user:password@host/name`. The database must be UTF-8. `DATABASE_URL` is read, too."""
     rds_analytics_url: DatabaseUrl | None = None
-    """The database of the numbers for graphs and reports, on the same server or another; without one there are none."""
+    """The database of the numbers for graphs and reports, on the same server or another; not set: no graphs and
+    reports."""
     database_pool_size: int = Field(10, ge=1, le=200)
     """Connections to PostgreSQL per process."""
     database_timeout: Duration = timedelta(seconds=1.8)
-    """How long one statement, and getting a connection, may take. A sender hears within 2 s that a message was not
-    stored."""
+    """How long one statement, or waiting for a connection, may take. Senders get the error for a message that was not
+    stored within 2 s."""
     database_check_interval: Duration | None = None
-    """How long a database may be unused before it is asked whether it is there; 1m unless given, 15s with
-    `SERVERLESS`. One that is away is asked again after 0.1 s and then less and less often, at least every 5 s."""
+    """How long a database may be idle before it is probed; not set: 1m, or 15s with `SERVERLESS`. During an outage it
+    is probed after 0.1 s and then at growing intervals of at most 5 s."""
     serverless: bool = False
-    """Whether the databases stop by themselves while nobody uses them: then they are asked more often."""
+    """Whether the databases stop by themselves when they are idle: then they are probed more often."""
     migrate_at_start: bool = True
-    """Whether a node applies missing migrations at its start; off where a job of its own does it."""
+    """Whether a node applies missing migrations at its start; set it to false if a separate job does it."""
     rds_main_direct_url: DatabaseUrl | None = Field(
         None, validation_alias=AliasChoices("RDS_MAIN_DIRECT_URL", "MIGRATION_DATABASE_URL")
     )
-    """The main database past PgBouncer, for migrations: those that create indexes without locking may take long.
+    """The main database without PgBouncer, for migrations: creating an index concurrently may take long.
     `MIGRATION_DATABASE_URL` is read, too."""
     rds_analytics_direct_url: DatabaseUrl | None = None
-    """The same of the analytics database."""
+    """The same for the analytics database."""
     database_pgbouncer: bool = False
-    """Whether PgBouncer in transaction mode stands before PostgreSQL: then nothing may belong to a session."""
+    """Whether PgBouncer in transaction mode is in front of PostgreSQL: then the gateway uses no session state."""
     redis_url: RedisUrl
     """Redis or Valkey: one server, the master of sentinels, or a cluster; see `docs/operations.md` for the forms."""
     redis_pool_size: int = Field(20, ge=2, le=1000)
-    """Connections to Redis per process; of a cluster, to each of its servers."""
+    """Connections to Redis per process; in a cluster, to each server."""
     redis_timeout: Duration = timedelta(seconds=1)
-    """How long one command may take; longer means that Redis is away."""
+    """How long one command may take; after that Redis counts as unavailable."""
 
     # --- identity ---
     jwt_secret: SecretStr
     """Signs access tokens (HS256) and keys the hashes of devices. At least 32 characters."""
     jwt_previous_secrets: SecretList = ()
-    """Secrets that only verify while a new one takes over; comma separated."""
+    """Former secrets that still verify tokens but sign none; comma separated."""
     jwt_private_key: SecretStr | None = None
     """A PEM key (Ed25519, P-256 or RSA) that signs instead of the secret."""
     jwt_previous_public_keys: str = ""
-    """PEM keys, one after the other, that only verify."""
+    """Former public keys in PEM, concatenated, that still verify tokens."""
     jwt_issuer: str = "dorami"
     """The `iss` of access tokens."""
     jwt_audience: str = "dorami-clients"
@@ -145,47 +147,47 @@ class Settings(BaseSettings):
     jwt_expiration: Duration = timedelta(minutes=15)
     """How long an access token is valid."""
     socket_lifetime: SocketLifetime = SocketLifetime.SESSION
-    """`session`: a socket lives as long as its session. `token`: it ends with the access token it came with."""
+    """`session`: a socket ends with its session. `token`: it ends with its access token."""
     jwt_refresh_expiration: Duration = timedelta(days=7)
-    """How long a refresh token is valid; each use gives a new one."""
+    """How long a refresh token is valid; each use returns a new one."""
     guest_expiration: Duration = timedelta(hours=24)
     """How long a guest's session lasts from its last use."""
     guest_unused_expiration: Duration = timedelta(hours=1)
-    """How long a guest's session lasts that was never used: no socket, no request, no refresh. At least as long as its
-    access token, and no longer than `GUEST_EXPIRATION`."""
+    """How long an unused guest session lasts: one without a socket, request or refresh. At least as long as its access
+    token, and no longer than `GUEST_EXPIRATION`."""
 
     reserved_names: Words = (
         "admin", "administrator", "host", "moderator", "operator", "staff", "system",
         "관리자", "운영자", "운영진", "어드민", "호스트", "진행자", "모더레이터", "스태프",
     )  # fmt: skip
-    """Words that no user's name may have or look like: the titles of the staff. Comma separated."""
+    """Words that user names may neither contain nor resemble: the titles of the staff. Comma separated."""
     ban_matches_network: bool = False
-    """Whether a ban holds, for an hour, for new guests of the same network and browser, who may then watch and not
-    speak. Carriers share one address among thousands."""
+    """Whether new guests of a banned guest's network and browser may watch but not send, for an hour after the ban.
+    Mobile carriers share one address among thousands of people."""
 
     media_webhook_secret: SecretStr | None = None
-    """`whsec_` and Base64: the media server signs its webhooks with it. Without it there is no webhook."""
+    """`whsec_` and Base64: the secret with which the media server signs its webhooks. Not set: no webhook."""
 
     # --- browsers ---
     cors_origins: Origins = ()
     """The exact origins of pages and apps that may call the gateway, `https://shop.example` or
-    `capacitor://localhost`; comma separated. None: only the gateway's own pages."""
+    `capacitor://localhost`; comma separated. Not set: only the gateway's own pages."""
     allowed_hosts: Hosts = ()
-    """The names by which browsers reach the gateway's own pages; comma separated. This machine and bare addresses
-    always count."""
+    """The host names under which browsers open the gateway's own pages; comma separated. `localhost` and IP addresses
+    are always allowed."""
     image_origins: Origins = ()
-    """Where the pictures of products may come from on the gateway's own pages, `https://images.shop.example`; comma
-    separated, `*` is every host with https. None: only the gateway itself; other pictures are not shown."""
+    """The origins of product pictures on the gateway's own pages, `https://images.shop.example`; comma separated, `*`
+    is every host with https. Not set: only the gateway itself; other pictures are not shown."""
     cookie_domain: str | None = Field(None, pattern=r"^\.?[a-z0-9-]+(\.[a-z0-9-]+)+$")
-    """The domain of cookies; unless given, the host that sets them."""
+    """The domain of cookies; not set: the host that sets them."""
     cookie_prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,32}$")
     """A prefix of the names of all cookies, such as `__Host-`."""
     csrf_enabled: bool = True
     """Whether unsafe requests with cookies need a CSRF token; can be switched off only outside production."""
     origin_required: bool = False
-    """Whether a websocket without `Origin` is refused: closes the door to apps that are not browsers."""
+    """Whether a websocket without `Origin` is refused, which excludes apps that are not browsers."""
     trusted_proxies: Networks = ()
-    """Addresses or networks whose `X-Forwarded-For` counts; comma separated."""
+    """Addresses or networks of proxies whose `X-Forwarded-For` is used; comma separated."""
 
     # --- limits ---
     http_rate_limit: Rate = (10, 60.0)
@@ -195,14 +197,14 @@ class Settings(BaseSettings):
     event_rate_limit: Rate = (100, 10.0)
     """Every other event per user."""
     guest_rate_limit: OptionalRate = None
-    """New guests per address, behind which there may be many people. Unless given, an hour has what `HTTP_RATE_LIMIT`
-    gives in ten minutes."""
+    """New guests per address, which many people may share. Not set: in an hour as many as `HTTP_RATE_LIMIT` allows in
+    ten minutes."""
     refused_rate_limit: Rate = (100, 10.0)
-    """Refused events per user; above it nothing that the user sends is looked at."""
+    """Refused events per user; above it the gateway refuses events without reading them."""
     report_rate_limit: Rate = (10, 60.0)
     """`chat:report` per user; repeated reports of a message are not charged."""
     join_rate_limit: Rate = (100, 10.0)
-    """Joins per user and namespace; a return with a valid `since` is not charged."""
+    """Joins per user and namespace; a join with a valid `since` is not charged."""
 
     # --- Engine.IO ---
     ping_interval: Duration = timedelta(seconds=25)
@@ -212,43 +214,45 @@ class Settings(BaseSettings):
     connect_timeout: Duration = timedelta(seconds=10)
     """How long a connection may take to join its first namespace."""
     max_address_connections: int = Field(2_000, ge=1)
-    """Connections that one client address may have open on one node. Above what people behind a shared address bring,
-    far below what a node can hold. Behind a balancer set TRUSTED_PROXIES, or its address is everybody's."""
+    """Connections that one client address may have open on one node. More than people behind a shared address need, far
+    fewer than a node can hold. Behind a balancer set `TRUSTED_PROXIES`, or all clients have its address."""
     max_waiting_connects: int = Field(1_000, ge=1)
-    """CONNECTs that may be authenticated at the same time; more handshakes are refused for the moment."""
+    """CONNECTs that may be authenticated at the same time; further handshakes are refused temporarily."""
     max_packet_size: int = Field(65_536, ge=1024)
     """Bytes of one packet from a client; a larger one closes the connection."""
     max_poll_packets: int = Field(256, ge=1)
     """Packets in one polling request."""
     max_send_buffer: int = Field(1_048_576, ge=65_536)
-    """Bytes that a client may be behind before it is dropped."""
+    """Unsent bytes of a client above which it is disconnected."""
     compression_threshold: int = Field(1_024, ge=0)
-    """Bytes from which on what a large room is sent at once is compressed, for clients that offer `permessage-deflate`;
-    0 accepts no compression."""
+    """Size in bytes from which a batch of a large room is compressed, for clients that offer `permessage-deflate`; 0
+    disables compression."""
     recovery_window: Duration = timedelta(minutes=2)
-    """How long a client that was cut off can continue as the same socket."""
+    """How long a disconnected client can recover its socket."""
     max_send_delay: Duration = timedelta(seconds=10)
-    """How long a client may take nothing before it is dropped."""
+    """How long a client may read nothing before it is disconnected."""
     handler_timeout: Duration = timedelta(seconds=10)
     """How long the handler of an event may take; then the answer is `SERVICE_UNAVAILABLE`."""
 
     # --- large rooms ---
     room_window: Delay = Field(timedelta(milliseconds=100), le=timedelta(seconds=1))
-    """How long rooms with more than 1,000 members on a node gather what they are sent; 0 sends it at once."""
+    """How long rooms with more than 1,000 members on a node gather broadcasts before they are sent; 0 sends them
+    immediately."""
     chat_display_rate: int = Field(50, ge=0, le=1_000_000)
-    """Messages a second of a chat room, measured over 3 s, that everybody is shown, with those of hosts, moderators and
-    administrators, and one's own; above it `chat:sampled` tells what was left out. 0 shows all."""
+    """Messages a second of a chat room, measured over 3 s, that all members receive. Above it they receive a sample;
+    messages of hosts, moderators and administrators and their own messages are always in it, and `chat:sampled` counts
+    the others. 0 sends all messages."""
 
     # --- reports ---
     report_hide_at: int = Field(0, ge=0, le=1000)
-    """How many people have to report a message until it is hidden, until somebody of the staff reviews it; 0 hides
-    none. Who reported what staff kept counts for less, guests and accounts younger than the message do not count."""
+    """The number of people whose reports hide a message until the staff reviews it; 0 hides none. People with rejected
+    reports count less; guests and accounts younger than the message do not count."""
 
     # --- streams ---
     stream_end_grace: Duration = timedelta(seconds=30)
-    """How long an encoder that dropped can return before its stream ends."""
+    """How long a disconnected encoder may take to reconnect before its stream ends."""
     stream_reopen: Duration = Field(timedelta(minutes=30), le=timedelta(hours=1))
-    """How long an ended stream can be started again; at most an hour, for which it is known who watched."""
+    """How long an ended stream can be started again; at most an hour, for which its viewers are stored."""
 
     # --- the shop ---
     currency: str = Field("KRW", pattern="^[A-Z]{3}$")
@@ -258,16 +262,16 @@ class Settings(BaseSettings):
     order_ttl: Duration = timedelta(minutes=15)
     """How long an order may stay unpaid; then it expires and gives its stock back."""
 
-    # --- what is kept ---
+    # --- retention ---
     message_retention: Duration = timedelta(days=365)
-    """How long the messages of a stream are kept after it has closed, with the record of deletions among them."""
+    """How long the messages of a stream and the record of deletions are kept after it has closed."""
     deletion_retention: Duration = timedelta(days=90)
     """How long the text of a deleted message is kept for an undo."""
     moderation_retention: Duration = timedelta(days=730)
     """How long entries of the audit log are kept, and mutes and bans that have ended."""
     order_retention: Duration = timedelta(days=1830)
-    """How long orders are kept, except unpaid ones that can still be paid. The default is five years, as the law of
-    electronic commerce asks of shops in Korea."""
+    """How long orders are kept, except unpaid ones that can still be paid. The default is the five years that the law
+    of electronic commerce in Korea requires."""
     stream_retention: Duration = timedelta(days=1830)
     """How long a closed stream is kept, with its products and listed words; longer while orders, messages or entries of
     the audit log refer to it."""
@@ -276,27 +280,27 @@ class Settings(BaseSettings):
     analytics_retention: Duration = timedelta(days=730)
     """How long the numbers in the analytics database are kept."""
     job_retention: Duration = timedelta(days=365)
-    """How long a job that has ended is kept, and its files."""
+    """How long an ended job and its files are kept."""
 
     # --- jobs ---
     media_folder: Path | None = None
-    """Recordings, and the replays that are made of them. Workers need it."""
+    """The folder of recordings and replays. Job workers need it."""
     ffmpeg: str = "ffmpeg"
     """The ffmpeg program, by name or path."""
     worker_jobs: int = Field(1, ge=1, le=16)
-    """Jobs that one worker runs at the same time; one conversion keeps all cores busy."""
+    """Jobs that one job worker runs at the same time; one conversion uses all cores."""
     job_timeout: Duration = timedelta(hours=1)
     """How long one conversion may take."""
 
     # --- operations ---
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    """A port of its own for `/metrics`; unless given, it is beside the API."""
+    """A separate port for `/metrics`; not set: the port of the API."""
     metrics_token: SecretStr | None = None
-    """The Bearer token of `/metrics` beside the API; without one only this machine may read it."""
+    """The Bearer token of `/metrics` on the port of the API; not set: only this machine may read it."""
     log_level: str | None = Field(None, pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """`DEBUG`, `INFO`, `WARNING` or `ERROR`; WARNING in production and INFO elsewhere unless given."""
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`; not set: `WARNING` in production, `INFO` in development."""
     backup_folder: Path = Path(".dorami/backups")
-    """Where `dorami backup` puts backups: a folder on other disks than the databases'."""
+    """The folder of `dorami backup`; use another disk than the databases."""
     shop_page: bool | None = Field(None, validation_alias=AliasChoices("SHOP_PAGE", "DEMO_PAGE"))
     """Whether `/` is the shop page; only outside production. `DEMO_PAGE` is read, too."""
     console: bool = True
@@ -304,11 +308,11 @@ class Settings(BaseSettings):
     docs_enabled: bool | None = None
     """Whether `/api/docs` has the documents, guides and console; in production only if it is set to true."""
     docs_try: bool | None = None
-    """Whether requests can be tried from these pages; in production only if it is set to true."""
+    """Whether these pages can send requests; in production only if it is set to true."""
 
     @property
     def production(self) -> bool:
-        """Whether this process must be strict."""
+        """Whether the strict rules of production apply."""
         return self.app_env is Environment.PRODUCTION
 
     @property
@@ -323,7 +327,7 @@ class Settings(BaseSettings):
 
     @property
     def check_interval(self) -> timedelta:
-        """How long a database may be unused before it is asked whether it is there."""
+        """How long a database may be idle before it is probed."""
         return self.database_check_interval or timedelta(seconds=15 if self.serverless else 60)
 
     @property
@@ -338,14 +342,14 @@ class Settings(BaseSettings):
 
     @property
     def unused_guest(self) -> timedelta:
-        """How long a guest is remembered who never came back."""
+        """How long the session of a guest who never used it is kept."""
         return min(self.guest_expiration, max(self.guest_unused_expiration, self.jwt_expiration))
 
     @property
     def new_guests(self) -> tuple[int, float]:
         """How many new guests an address may have, in how many seconds.
 
-        Unless GUEST_RATE_LIMIT says: each hour what HTTP_RATE_LIMIT lets in within ten minutes, 100 by default.
+        Without GUEST_RATE_LIMIT: in an hour as many as HTTP_RATE_LIMIT allows in ten minutes, 100 by default.
         """
         many, seconds = self.http_rate_limit
         return self.guest_rate_limit or (max(1, round(many * 600 / seconds)), 3600.0)

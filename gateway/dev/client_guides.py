@@ -1,8 +1,8 @@
 """The guides for client developers: files and tables in `docs/clients/`, and their pages below `/api/docs/guide/`.
 
-Run as `python -m gateway.dev.client_guides` after a change of a guide, of a snippet, or of what the tables tell. A line
-`<!-- include: snippets/x.mjs -->` stands before a copy of that file, `<!-- table: x -->` before a table that is made
-here. Snippets are run by `tests/cluster/test_snippets.py`.
+Run as `python -m gateway.dev.client_guides` after a change of a guide, of a snippet, or of the contents of a table. The
+line `<!-- include: snippets/x.mjs -->` is followed by a copy of that file, `<!-- table: x -->` by a generated table.
+`tests/cluster/test_snippets.py` runs the snippets.
 """
 
 import asyncio
@@ -29,22 +29,22 @@ LANGUAGES = {".html": "html", ".mjs": "js", ".py": "python"}
 
 ADVICE = {
     Code.INVALID_PAYLOAD: "Correct the request; `details` names the fields",
-    Code.INVALID_MESSAGE: "Have the sender write something else",
+    Code.INVALID_MESSAGE: "Ask the sender for another text",
     Code.MESSAGE_TOO_LONG: "Limit the input to `limits.messageLength` of the greeting",
     Code.AUTH_REQUIRED: "Sign in",
-    Code.TOKEN_EXPIRED: "Exchange the refresh token, and ask again",
+    Code.TOKEN_EXPIRED: "Exchange the refresh token, and repeat the request",
     Code.TOKEN_REVOKED: "Sign in again",
-    Code.FORBIDDEN: "Do not offer it: the role, the room or the account does not allow it",
+    Code.FORBIDDEN: "Do not offer the action: the role, the room or the account does not allow it",
     Code.CSRF_TOKEN_MISSING: "Send the cookie `csrf-token` as `X-CSRF-Token`",
     Code.CSRF_TOKEN_INVALID: "Send the token that `GET /auth/csrf` answers",
     Code.MUTED: "Wait `retryAfterMs`; a mute without it has no end",
-    Code.BANNED: "Say until when: `details.until`",
-    Code.NOT_FOUND: "Forget it: it does not exist, or no longer",
+    Code.BANNED: "Show the end of the ban: `details.until`",
+    Code.NOT_FOUND: "Remove it from the page: it does not exist, or was deleted",
     Code.UNKNOWN_EVENT: "Look up the event and its namespace",
     Code.NOT_IN_ROOM: "Join first, also after a new connection",
-    Code.CONFLICT: "Read what is stored now, and decide again",
-    Code.INSUFFICIENT_STOCK: "Show what is left: `details`",
-    Code.PRICE_CHANGED: "Show the present prices, `details`, and ask the buyer",
+    Code.CONFLICT: "Read the stored values, and decide again",
+    Code.INSUFFICIENT_STOCK: "Show the remaining stock: `details`",
+    Code.PRICE_CHANGED: "Show the current prices, `details`, and ask the buyer",
     Code.ROOM_FROZEN: "Wait for `chat:you`",
     Code.PAYLOAD_TOO_LARGE: "Send less",
     Code.RATE_LIMIT_EXCEEDED: "Wait `retryAfterMs`",
@@ -59,7 +59,7 @@ _MARKER = re.compile(r"^<!-- .* -->\n+", re.MULTILINE)
 
 
 def updated(text: str) -> str:
-    """Return a document with what stands behind its markers as it is now."""
+    """Return a document with the current text after each marker."""
     text = _INCLUDE.sub(lambda match: f"{match[1]}\n{_fenced(GUIDES / match[2])}", text)
     return _TABLE.sub(lambda match: f"{match[1]}\n{TABLES[match[2]]()}", text)
 
@@ -98,7 +98,7 @@ def page_name(document: Path) -> str:
 
 
 def codes_table() -> str:
-    """Every code, and what to do."""
+    """Return the table of codes with advice."""
     rows = [
         (f"`{code}`", entry.status, "yes" if entry.retryable else "no", entry.message, ADVICE[code])
         for code, entry in CATALOGUE.items()
@@ -107,7 +107,7 @@ def codes_table() -> str:
 
 
 def events_table() -> str:
-    """Every event that clients send, and the codes that it may be refused with besides those of all events."""
+    """Return the table of client events with their error codes, besides the codes of all events."""
     requests = [operation for operation in told("asyncapi")["operations"].values() if operation["action"] == "receive"]
     everywhere = set.intersection(*(set(operation["x-errors"]) for operation in requests))
     rows = {
@@ -121,7 +121,7 @@ def events_table() -> str:
 
 
 def routes_table() -> str:
-    """Every route, and the codes that it may be refused with besides those of all routes."""
+    """Return the table of routes with their error codes, besides the codes of all routes."""
     found = {
         f"`{method.upper()} {path.removeprefix('/api/v1')}`": {
             code for response in operation["responses"].values() for code in _codes_in(response)
@@ -137,7 +137,7 @@ def routes_table() -> str:
 
 
 def envelopes_table() -> str:
-    """Every event that the gateway sends: its form, and who hears it."""
+    """Return the table of broadcasts: payload form and recipients."""
     rows = [
         (
             f"`{namespace}`",
@@ -203,7 +203,7 @@ def _markdown() -> MarkdownIt:
 
 
 def _link(renderer: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
-    """Links between guides lead to their pages; those into the repository have nothing to lead to."""
+    """Render a link: to the page of a guide, or without a target if it refers to a file of the repository."""
     target = str(tokens[index].attrs["href"])
     if match := re.fullmatch(r"([\w.-]+)\.md(#[\w-]+)?", target):
         name = "" if match[1] == "README" else match[1]

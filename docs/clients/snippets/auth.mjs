@@ -1,6 +1,6 @@
 const api = "http://localhost:3001/api/v1";
 
-/** One request; throws what the gateway refuses. */
+/** Send one request; throw the error of a refusal. */
 async function call(method, path, body, token) {
   const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
   const response = await fetch(api + path, { method, headers, body: JSON.stringify(body) });
@@ -9,15 +9,15 @@ async function call(method, path, body, token) {
   return answer;
 }
 
-// A guest: watches, reads the chat, follows products. `deviceId` makes an app the same guest after a new start.
+// A guest watches, reads the chat and follows products. With the same `deviceId` an app is the same guest after a restart.
 const guest = await call("POST", "/auth/guest", { deviceId: "a-device-id-that-the-app-keeps" });
 console.log("guest", guest.user.role);
 
-// An account. Keep both tokens: the access token is good for minutes, the refresh token for days.
+// An account. Keep both tokens: the access token is valid for minutes, the refresh token for days.
 let session = await call("POST", "/auth/login", { email: "viewer2@example.com", password: "dorami-dev" });
 console.log("member", session.user.username);
 
-// Before the access token runs out. Each refresh token is good for one exchange: keep the new one.
+// Refresh before the access token expires. Each refresh token is valid for one exchange: keep the new one.
 session = await call("POST", "/auth/refresh", { refreshToken: session.refreshToken });
 console.log("who", (await call("GET", "/auth/me", undefined, session.accessToken)).username);
 

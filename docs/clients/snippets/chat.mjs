@@ -10,7 +10,7 @@ const session = await fetch(`${url}/api/v1/auth/login`, {
 
 const chat = io(`${url}/chat`, { auth: { token: session.accessToken } });
 
-/** Ask and wait for the answer; throws what the gateway refuses. */
+/** Send a request and wait for the answer; throw the error of a refusal. */
 async function ask(event, payload) {
   const answer = await chat.timeout(10_000).emitWithAck(event, payload);
   if (!answer.ok) throw Object.assign(new Error(answer.error.message), answer.error); // code, retryable, retryAfterMs
@@ -24,7 +24,7 @@ chat.on("chat:you", ({ data }) => console.log("may write:", data.canSend));
 const { history, settings, you } = await ask("chat:join-room", { liveId: "demo" });
 console.log(history.length, "messages,", settings.slowModeSeconds, "s of slow mode, may write:", you.canSend);
 
-// With a clientMessageId the same request can be sent again after a lost answer: it is stored once.
+// With a clientMessageId the request can be repeated after a lost answer: the message is stored once.
 const message = { liveId: "demo", message: "안녕하세요", clientMessageId: crypto.randomUUID() };
 const sent = await ask("chat:send-message", message);
 console.log("stored", (await ask("chat:send-message", message)).id === sent.id);

@@ -27,9 +27,9 @@ async def main() -> None:
         print("joined", joined["data"]["recovered"])
 
     chat.on("chat:message", show, namespace="/chat")
-    # At every connect, since this library is not recovered by itself; in a task, since the answer needs the reader.
+    # At every connect, because this library does not recover; in a task, because the answer needs the reader.
     chat.on("connect", lambda: chat.start_background_task(join), namespace="/chat")
-    # offset: False, since handlers here take exactly one argument.
+    # offset: False, because handlers take exactly one argument.
     await chat.connect(
         URL, auth={"token": token, "offset": False}, namespaces=["/chat"], transports=["websocket"], wait_timeout=10
     )

@@ -10,7 +10,7 @@ const { accessToken } = await fetch(`${url}/api/v1/auth/login`, {
 }).then((answer) => answer.json());
 
 const shelf = new Map(); // by id
-/** An event may be older than what is shown: the higher version counts. */
+/** Keep the higher version: an event may be older than the shown product. */
 function put(product) {
   if ((shelf.get(product.id)?.version ?? 0) < product.version) shelf.set(product.id, product);
 }
@@ -26,7 +26,7 @@ const { data } = await root.emitWithAck("join:stream", { streamId: "demo" });
 data.products.forEach(put);
 console.log(shelf.size, "products");
 
-// What the buyer saw is what they pay. The key makes the request safe to repeat: it is one order.
+// `price` is the price that the buyer saw. A repeated request with the same key is the same order.
 const product = data.products.find(({ stock }) => stock > 0);
 const answer = await fetch(`${url}/api/v1/orders`, {
   method: "POST",

@@ -8,10 +8,10 @@ const guest = await fetch(`${url}/api/v1/auth/guest`, {
 }).then((answer) => answer.json());
 
 const chat = io(`${url}/chat`, { auth: { token: guest.accessToken } });
-let seen; // {epoch, seq}: the place in the room's log up to which everything is shown
+let seen; // {epoch, seq}: the place in the room log up to which all events are applied
 
 function apply(event, payload) {
-  if (seen && payload.epoch === seen.epoch && payload.seq <= seen.seq) return; // it is shown
+  if (seen && payload.epoch === seen.epoch && payload.seq <= seen.seq) return; // already applied
   seen = { epoch: payload.epoch, seq: payload.seq };
   if (event === "chat:message") console.log("show", payload.data.message);
 }
@@ -21,14 +21,14 @@ chat.onAny((event, payload) => {
 });
 
 chat.on("connect", async () => {
-  if (chat.recovered) return console.log("recovered"); // what was missed has come by itself
+  if (chat.recovered) return console.log("recovered"); // missed events arrive by themselves
   const { ok, data } = await chat.emitWithAck("chat:join-room", { liveId: "demo", ...(seen && { since: seen }) });
   if (!ok) return;
   if (data.recovered) for (const { event, payload } of data.events) apply(event, payload);
-  else console.log("start from", data.history.length, "messages"); // replace what is shown
+  else console.log("start from", data.history.length, "messages"); // replace the shown messages
   seen = data.cursor;
   console.log("caught up", data.recovered);
 });
 
-// As after a long absence: a new connection that does not recover by itself.
+// Reconnect as after a long absence: a new connection without recovery.
 setTimeout(() => chat.disconnect().connect(), 1000);
