@@ -44,8 +44,8 @@ class Cache(Generic[V]):
     with a version that increases with each change.
 
     Concurrent reads share one load over all nodes; if it takes longer than `WAIT`, one load on each node. A value is
-    stale at most from a commit to its `drop` or `write`, for reads that have started before then until they end. If the
-    node dies between the two, or does not learn that it committed, the value is stale for at most `lifetime` seconds.
+    stale at most from a commit to its `drop` or `write`; a read that has started before may still return it. If the
+    node dies between the two, or does not know that it committed, the value is stale for at most `lifetime` seconds.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Cache(Generic[V]):
         self._write = redis.script(__package__, "cache_write")
         self._return = redis.script(__package__, "cache_return")
         self._reads: dict[str, asyncio.Task[V]] = {}  # pending reads by key
-        self._undropped: set[str] = set()  # keys of which Redis may have an old value
+        self._undropped: set[str] = set()  # keys of changed values that Redis may still have
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def read(self, key: str, load: Callable[[], Awaitable[V]]) -> V:
-        """Return the cached value of a key, else load it with `load`. Raises what `load` raises.
+        """Return the cached value of a key, else load it with `load`. Raises the errors of `load`.
 
         Concurrent calls with the same key share one read.
         """

@@ -1,5 +1,5 @@
 -- Reads an entry, and takes the lease to load it if it is missing or expires soon.
--- KEYS: entry, lease. ARGV: token, ms of a lease, ms of lifetime left below which an entry is refreshed.
+-- KEYS: entry, lease. ARGV: token, ms of a lease, remaining lifetime in ms below which an entry is refreshed.
 -- Returns {the entry or nil, 1 if the lease was taken}.
 local entry = redis.call('GET', KEYS[1])
 if entry and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then return {entry, 0} end

@@ -1,2 +1,2 @@
--- Gives a lease back. KEYS: lease. ARGV: token.
+-- Returns a lease. KEYS: lease. ARGV: token.
 return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0

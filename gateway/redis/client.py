@@ -12,7 +12,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.availability import ServerStatus
@@ -24,7 +24,7 @@ from gateway.problems import SILENT, Misconfigured, error_code, explain, misconf
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
-from gateway.redis.pool import BoundedPool
+from gateway.redis.pool import AWAY, BoundedPool
 from gateway.redis.primary import FULL, PRIMARY, REFUSALS
 from gateway.redis.scripts import ScriptClient, lua
 from gateway.redis.sentinel import Sentinels
@@ -33,7 +33,6 @@ from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
-AWAY = (RedisError, OSError, TimeoutError)  # what redis-py raises when a command fails
 SAFE_POLICY = "noeviction"
 PROBLEMS: dict[ServerStatus, str | None] = {
     "up": None,
@@ -41,9 +40,9 @@ PROBLEMS: dict[ServerStatus, str | None] = {
     "partial": "does not serve all slots: some servers of the cluster are down",
     "down": SILENT,
 }
-PROBE_LIFETIME = 60  # s that what a probe wrote stays
-QUIET = 3.0  # s without a refusal after which it is over: reads go on, and writes may be rare
-PAUSE = 0.5  # s without calls after one that got no answer: with a hung server only the first callers wait, not all
+PROBE_LIFETIME = 60  # s until the key of a probe expires
+QUIET = 3.0  # s without a refusal after which the outage is over: reads continue, and writes may be rare
+PAUSE = 0.5  # s without calls after one that got no answer: only the first callers wait for a hung server
 
 
 class PubSubServer(Protocol):
@@ -64,13 +63,13 @@ class PubSubServer(Protocol):
         ...
 
     def on_new_master(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when another server has become the master: connections that are kept lead to the old one."""
+        """Call `callback` when another server has become the master: open connections are to the former one."""
 
 
 class RedisClient:
     """One process's connections to Redis: one server, the master that sentinels name, or the servers of a cluster.
 
-    `client` answers in `str`. Every use of it goes into `guard`, which bounds it and maps its errors:
+    `client` answers in `str`. Use it only within `guard`, which bounds the call and maps its errors:
 
         async with redis.guard("presence"):
             await redis.client.hlen(key)
@@ -83,7 +82,7 @@ class RedisClient:
     def __init__(
         self, settings: Settings, metrics: Metrics, pool: str = "calls", refusal: Outage | None = None
     ) -> None:
-        """`pool` is the name of its pool in the metrics; `refusal` is another client's, of the same server."""
+        """Take the name of its pool in the metrics, and the `refusal` of another client of the same server."""
         self.timeout = settings.redis_timeout.total_seconds()  # s that one call may take
         self._metrics = metrics
         self._silent_until = 0.0
@@ -93,28 +92,28 @@ class RedisClient:
             "max_connections": settings.redis_pool_size,
             "timeout": self.timeout,  # for a free connection
             "socket_connect_timeout": self.timeout,
-            # The guard bounds calls. redis-py would do it by asyncio.wait_for, which on Python 3.11 can swallow the
-            # cancellation of a task that is to end.
+            # `guard` bounds calls. redis-py would use asyncio.wait_for, which on Python 3.11 can swallow the
+            # cancellation of a task.
             "socket_timeout": None,
             "decode_responses": True,
-            "protocol": 2,  # RESP3's pushed notices are of no use here
-            "retry": Retry(NoBackoff(), 0),  # what is safe to repeat is repeated by who knows it
+            "protocol": 2,  # nothing here uses RESP3's push messages
+            "retry": Retry(NoBackoff(), 0),  # ScriptClient repeats the calls that are safe to repeat
             "driver_info": None,  # saves a round trip on each connect
         }
         url = settings.redis_url.get_secret_value()
-        said = server_list(url)
+        servers = server_list(url)
         self.cluster = None
-        if said is not None and said.form == CLUSTER:
-            access = {"username": said.username, "password": said.password}
-            self.cluster = Cluster(said.addresses, self.timeout, options | access)
+        if servers is not None and servers.form == CLUSTER:
+            access = {"username": servers.username, "password": servers.password}
+            self.cluster = Cluster(servers.addresses, self.timeout, options | access)
             self._pool = self.cluster.pool
             self.client = ClusterClient(self.cluster)
             metrics.redis_pools.watch(pool, self.cluster.use)
             return
         try:
-            if said is not None:
-                self._sentinels = Sentinels(said, self.timeout)
-                self._pool = BoundedPool(**options, **sentinel.options(self._sentinels, said))
+            if servers is not None:
+                self._sentinels = Sentinels(servers, self.timeout)
+                self._pool = BoundedPool(**options, **sentinel.options(self._sentinels, servers))
             else:
                 self._pool = BoundedPool.from_url(url, **options)
                 plain = self._pool.connection_class
@@ -125,12 +124,12 @@ class RedisClient:
         metrics.redis_pools.watch(pool, self._pool.use)
 
     async def open(self) -> None:
-        """Open the first connection. Redis being unavailable is no error: it is used as soon as it is available.
+        """Open the first connection. An unavailable Redis is no error: it is used as soon as it is available.
 
-        Raises Misconfigured if it is there and refuses us.
+        Raises Misconfigured if Redis answers and refuses the access.
         """
         try:
-            await self._ask()
+            await self._probe()
         except Unavailable as error:
             if (problem := misconfiguration(error)) is not None:
                 raise Misconfigured(f"redis {problem}") from None
@@ -151,7 +150,7 @@ class RedisClient:
                 else:
                     answers = await self.cluster.each(lambda client: client.info("memory"))
             except NoPermissionError:
-                return []  # a user of few rights may not know
+                return []  # the Redis user may not run INFO
         policies = {str(answer.get("maxmemory_policy", SAFE_POLICY)) for answer in answers}
         self._metrics.eviction_policy.clear()
         for policy in policies:
@@ -172,21 +171,21 @@ class RedisClient:
         return await self.status() != "down"
 
     async def status(self) -> ServerStatus:
-        """Return how Redis is. Never raises."""
+        """Return the status of Redis. Never raises."""
         try:
-            return await self._ask()
+            return await self._probe()
         except Unavailable:
             return "down"
 
     async def problem(self) -> str | None:
         """Return why Redis does not work, in words for operators; None if it does. Never raises."""
         try:
-            return PROBLEMS[await self._ask()]
+            return PROBLEMS[await self._probe()]
         except Unavailable as error:
             return explain(error)
 
-    async def _ask(self) -> ServerStatus:
-        """Try what requests need. PING is answered by replicas, and by the servers of a cluster that is down."""
+    async def _probe(self) -> ServerStatus:
+        """Write to each server: replicas, and the servers of a cluster that is down, would answer a PING."""
         async with self._bounded("ping"):
             tags = [""] if self.cluster is None else await self.cluster.tags()
             results = await asyncio.gather(*map(self._write, tags), return_exceptions=True)
@@ -196,10 +195,10 @@ class RedisClient:
             return "partial" if errors else "full" if "full" in results else "up"
 
     async def _write(self, tag: str) -> ServerStatus:
-        """Write to one server. Raises what redis-py does."""
+        """Write to one server. Raises the errors of redis-py."""
         try:
             await self.client.set(keys.probe(tag), 1, ex=PROBE_LIFETIME)
-        except NoPermissionError:  # a user of few rights: whether it may write elsewhere is not known
+        except NoPermissionError:  # the Redis user may not write this key; it may still write others
             await self.client.ping()
         except AWAY as error:
             refusal = self._refused_by("ping", error)
@@ -219,7 +218,7 @@ class RedisClient:
         return self.client.register_script(lua(package, name))
 
     def connection(self) -> AbstractConnection:
-        """See PubSubServer. Those of a cluster belong to its servers: see Cluster.channels."""
+        """See PubSubServer. For a cluster see Cluster.channels."""
         if self.cluster is not None:
             raise ValueError("a cluster has channels on each of its servers")
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
@@ -231,7 +230,7 @@ class RedisClient:
             self._sentinels.on_change(callback)
 
     def _refused_by(self, call: str, error: BaseException) -> ResponseError | None:
-        """Return and log what a server has said, if it said anything."""
+        """Return and log the error with which a server has answered; None if it did not answer."""
         refusal = error if isinstance(error, ResponseError) else error.__cause__
         if not isinstance(refusal, ResponseError):
             return None
@@ -239,7 +238,7 @@ class RedisClient:
         return refusal
 
     def refused(self, call: str, error: ResponseError) -> None:
-        """Log that the server is there and says no: an outage by one line when it begins, a mistake of ours each."""
+        """Log an error with which the server answered: an outage once when it begins, a mistake of ours each time."""
         code = error_code(error)
         if code in REFUSALS:
             self.refusal.failed(call=call, code=code)
@@ -250,7 +249,7 @@ class RedisClient:
     async def guard(self, call: str) -> AsyncIterator[None]:
         """Bound and time a use of `client`; `call` is its name in the metrics.
 
-        Raises Unavailable("redis") for every way in which Redis can fail to do it.
+        Raises Unavailable("redis") for every error of Redis.
         """
         if time.monotonic() < self._silent_until:
             self._metrics.redis.labels(call, "skipped").observe(0)
@@ -261,7 +260,7 @@ class RedisClient:
     @asynccontextmanager
     async def _bounded(self, call: str) -> AsyncIterator[None]:
         started = time.perf_counter()
-        outcome = "failed"  # by what was done with the answer
+        outcome = "failed"  # in the code that used the answer
         try:
             async with FairTimeout(self.timeout):
                 yield

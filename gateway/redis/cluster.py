@@ -1,8 +1,8 @@
-"""The servers of a Redis Cluster: which of them serves what, and bounded calls to each. Used by redis.py.
+"""The servers of a Redis Cluster: which of them serves which slots, and bounded calls to each. Used by client.py.
 
-redis-py's own cluster client raises when a server's connections are all in use, closes those in use when it learns the
-cluster again, does not learn it at all when a server hangs, and repeats what it is not sure of. Here each server has
-the pool that a single one has, and a call is bounded and repeated only where the server said that it did nothing.
+redis-py's own cluster client raises when a server's connections are all in use. It closes those in use when it
+refreshes the slot map, does not refresh it when a server hangs, and repeats commands that may have been executed. Here
+each server has the same pool as a single server, and a call is bounded, and repeated only if the server did nothing.
 """
 
 import asyncio
@@ -15,20 +15,19 @@ import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
 from redis.crc import key_slot
-from redis.exceptions import ClusterDownError, ConnectionError, RedisError  # noqa: A004
+from redis.exceptions import ClusterDownError, ConnectionError  # noqa: A004
 
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.instruments import PoolUse
 from gateway.problems import most_telling
-from gateway.redis.pool import BoundedPool
+from gateway.redis.pool import AWAY, BoundedPool
 from gateway.redis.scripts import ScriptClient
 from gateway.redis.url import Address
 
-AWAY = (RedisError, OSError, TimeoutError)
-PAUSE = 0.5  # s without calls to a server that did not answer: its slots' callers fail at once, the others' go on
-SHARE = 0.9  # of the time of a call that one server may take: so it is known which server was silent
+PAUSE = 0.5  # s in which calls to a server that did not answer fail at once
+SHARE = 0.9  # of the time-out of a call, for one server: the slow server is known before the call times out
 TRIES = 500_000  # hash tags to try; even a server of a single slot of 16,384 serves one of them
-QUIET = 0.05  # s after a refresh in which errors cause no further one
+QUIET = 0.05  # s after a refresh of the slot map in which errors cause no further one
 
 
 def slot(name: str | bytes) -> int:
@@ -54,11 +53,11 @@ class SlotMap(NamedTuple):
     members: frozenset[Address]
 
 
-def _slot_map(answer: list[Any], teller: Address) -> SlotMap:
+def _slot_map(answer: list[Any], server: Address) -> SlotMap:
     ranges, members = [], set()
     for first, last, *serving in answer:
-        # A server that does not know its own address leaves it out: it is the one that answered.
-        addresses = [Address(str(host or teller.host), int(port)) for host, port, *_ in serving]
+        # A server that does not know its own address omits it.
+        addresses = [Address(str(host or server.host), int(port)) for host, port, *_ in serving]
         ranges.append(SlotRange(int(first), int(last), addresses[0]))
         members.update(addresses)
     return SlotMap(tuple(sorted(ranges)), frozenset(members))
@@ -80,7 +79,7 @@ class ClusterServer:
 
 
 class ClusterPubSubServer(NamedTuple):
-    """See Channels, in redis.py: those of one server, sharded."""
+    """See PubSubServer, in client.py: the sharded channels of one server."""
 
     server: ClusterServer
     timeout: float
@@ -92,7 +91,7 @@ class ClusterPubSubServer(NamedTuple):
         return connection
 
     def on_new_master(self, callback: Callable[[], None]) -> None:
-        """See PubSubServer: the channels of another server are another line."""
+        """See PubSubServer: another server has another ClusterPubSubServer."""
 
 
 class Cluster:
@@ -101,17 +100,17 @@ class Cluster:
     def __init__(self, seeds: Iterable[Address], timeout: float, options: dict[str, Any]) -> None:
         self.timeout = timeout
         self._options = options
-        self._patience = timeout * SHARE
+        self._server_timeout = timeout * SHARE
         self._seeds = frozenset(seeds)
         self._servers = {address: ClusterServer(options, address) for address in self._seeds}
         self._ranges: list[SlotRange] = []  # by slot
-        self._moved: dict[int, Address] = {}  # reported by a server since
-        self.version = 0  # of what is known
-        self._tags: tuple[int, list[str]] | None = None  # see `tags`, of a version
+        self._moved: dict[int, Address] = {}  # redirections since the last refresh
+        self.version = 0  # of the known slot map
+        self._tags: tuple[int, list[str]] | None = None  # a version, and the result of `tags`
         self._learned = 0
         self._learning = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.pool = next(iter(self._servers.values())).pool  # for how values are encoded, which is the same for all
+        self.pool = next(iter(self._servers.values())).pool  # any: for the encoding of values, the same for all
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -120,7 +119,7 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
-    # --- who serves what ----------------------------------------------------------------------------------------------
+    # --- the slot map -------------------------------------------------------------------------------------------------
 
     async def owner(self, slot: int) -> Address:
         """Return the server of a slot. Raises redis-py's ConnectionError if it is not known."""
@@ -140,7 +139,7 @@ class Cluster:
         return self._ranges[index].owner if index >= 0 and slot <= self._ranges[index].last else None
 
     def known_owners(self) -> set[Address]:
-        """Return all servers with slots, as far as is known."""
+        """Return all known servers with slots."""
         return {part.owner for part in self._ranges} | set(self._moved.values())
 
     def moved(self, slot: int, address: Address) -> None:
@@ -150,15 +149,15 @@ class Cluster:
         self.learn_soon()
 
     async def learn(self) -> None:
-        """Ask the servers who serves what. Raises redis-py's ConnectionError when none answers.
+        """Query the servers for the slot map. Raises redis-py's ConnectionError when none answers.
 
-        What most of those that answer say is believed, if it is about all slots: a server that was cut off, or that
-        another one has forgotten, knows a part. As long as most know nothing whole, what was known before is kept.
+        The map of most servers that answer is used, if it covers all slots: a server that was cut off, or that the
+        others have forgotten, knows only a part. Otherwise the former map stays.
         """
         learned = self._learned
         async with self._learning:
             if self._learned != learned:
-                return  # somebody else just did
+                return  # another call has just done it
             known = list(self._servers.values())
             problems: list[BaseException] = []
             asked = [asyncio.create_task(self._ask(server, problems), name="redis-cluster") for server in known]
@@ -182,15 +181,15 @@ class Cluster:
 
     async def _ask(self, server: ClusterServer, problems: list[BaseException]) -> SlotMap | None:
         try:
-            async with asyncio.timeout(self._patience / 2):
+            async with asyncio.timeout(self._server_timeout / 2):
                 answer = await server.client.execute_command("CLUSTER", "SLOTS")
         except AWAY as error:
-            problems.append(error.with_traceback(None))  # which holds this frame
+            problems.append(error.with_traceback(None))  # a traceback holds this frame
             return None
         return _slot_map(answer, server.address) if answer else None
 
     def learn_soon(self) -> None:
-        """Like `learn`, in the background."""
+        """Start `learn` in the background, unless it is running."""
         if not self._tasks:
             self._spawn(self._learn_quietly())
 
@@ -217,7 +216,7 @@ class Cluster:
         task.add_done_callback(self._tasks.discard)
 
     def use(self) -> PoolUse:
-        """How the pools of all servers are used, together."""
+        """Return the use of all servers' pools together."""
         uses = [server.pool.use() for server in self._servers.values()]
         return PoolUse(*(sum(values) for values in zip(*uses, strict=True)))
 
@@ -233,7 +232,7 @@ class Cluster:
         if now() < server.silent_until:
             raise ConnectionError("the server did not answer a moment ago")
         try:
-            async with FairTimeout(self._patience):
+            async with FairTimeout(self._server_timeout):
                 return await use(server.client)
         except (TimeoutError, redis.exceptions.TimeoutError):
             server.silent_until = now() + PAUSE
@@ -244,7 +243,7 @@ class Cluster:
             raise ConnectionError("the server does not serve") from error
 
     async def tags(self) -> list[str]:
-        """Return a hash tag for each server that has slots, and one of slots without a server if there are any."""
+        """Return a hash tag for each server that has slots, and one for the slots without a server, if any."""
         if not self._ranges:
             await self.learn()
         if self._tags is None or self._tags[0] != self.version:
@@ -262,7 +261,7 @@ class Cluster:
         return self._tags[1]
 
     async def ping(self) -> bool:
-        """Whether all that serve anything answer. Raises redis-py's ConnectionError."""
+        """Return True if all servers with slots answer. Raises redis-py's ConnectionError."""
         if not self._ranges:
             await self.learn()
         await self.each(lambda client: client.ping())

@@ -1,4 +1,4 @@
-"""One client for a whole Redis Cluster: each command goes to the server of its key. Made by redis.py."""
+"""One client for a whole Redis Cluster: each command goes to the server of its key. Made by client.py."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -18,7 +18,7 @@ from gateway.redis.scripts import Script, raise_first, run_missing
 from gateway.redis.url import Address
 
 REDIRECTIONS = 5
-NAP = 0.05  # s before asking again for keys that are on their way from one server to another
+NAP = 0.05  # s before a command is repeated whose keys are being moved to another server
 KEYLESS = frozenset({"KEYS", "SCAN", "PUBLISH", "DBSIZE", "FLUSHALL", "FLUSHDB", "INFO", "TIME"})
 
 Command = tuple[Any, ...]
@@ -28,7 +28,7 @@ class ClusterClient(redis.asyncio.Redis):
     """Sends each command to the server of its key, which is its first argument, or a script's first key.
 
     Keys that one command or script touches have one hash tag. Pipelines may go to several servers, without a
-    transaction. Commands without a key are refused, but PING, which asks all.
+    transaction. Commands without a key are refused except PING, which goes to all servers.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -49,12 +49,12 @@ class ClusterClient(redis.asyncio.Redis):
                 )
             except MovedError as error:
                 self._cluster.moved(slot, Address(error.host or address.host, error.port))
-            except AskError as error:  # only this time: the key is on its way there
-                there = Address(error.host or address.host, error.port)
-                return await self._cluster.call(there, lambda client: _asking(client, args, options))
+            except AskError as error:  # only this time: the key is being moved there
+                target = Address(error.host or address.host, error.port)
+                return await self._cluster.call(target, lambda client: _asking(client, args, options))
             except TryAgainError:
                 await asyncio.sleep(NAP)
-        raise ConnectionError("one server of the cluster sends to the next")
+        raise ConnectionError("too many redirections between the servers of the cluster")
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "ClusterPipeline":
         """See redis-py; never a transaction."""
@@ -63,12 +63,12 @@ class ClusterClient(redis.asyncio.Redis):
         return ClusterPipeline(self, self._cluster)
 
     def register_script(self, script: Any) -> Script:  # type: ignore[override]
-        """See redis-py. The script is brought to the server that does not have it, not to all: some may be away."""
+        """See redis-py. The script is sent to a server that lacks it, not to all servers: some may be away."""
         return Script(self, script)
 
 
 class ClusterPipeline(Pipeline):
-    """One round trip to each server that is concerned, all at once."""
+    """Makes one round trip to each server of the commands, concurrently."""
 
     def __init__(self, client: ClusterClient, cluster: Cluster) -> None:
         super().__init__(cluster.pool, client.response_callbacks, transaction=False, shard_hint=None)
@@ -76,9 +76,9 @@ class ClusterPipeline(Pipeline):
         self._cluster = cluster
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """See redis-py; what a server sends elsewhere, or knows no script for, is done by itself.
+        """See redis-py. Commands that are redirected, or whose script is missing, are repeated one by one.
 
-        A server that does not answer fails its own commands: they have the ConnectionError as result.
+        If a server does not answer, its commands have the ConnectionError as result.
         """
         stack: list[Any] = self.command_stack
         scripts = {script.sha: script.script for script in self.scripts}
@@ -121,7 +121,7 @@ def slot_of(command: Command) -> int:
     script = name in ("EVAL", "EVALSHA")
     position = 3 if script else 1
     if name in KEYLESS or " " in name or len(command) <= position or (script and not command[2]):
-        raise ValueError(f"{name} has no key, so nobody knows which server of the cluster it is for")
+        raise ValueError(f"{name} has no key that selects a server of the cluster")
     return slot(command[position])
 
 

@@ -1,7 +1,7 @@
 """The queue of jobs: a list of ids in Redis, which nodes push and workers take.
 
-One list works with every form of Redis, over the connections that are there anyway. Each entry goes to one worker.
-Redis or a worker may lose an entry on the way; the table of jobs knows what is due, and the workers look there.
+One list works with every topology of Redis, over the existing connections. Each entry goes to one worker. Redis or a
+worker may lose an entry; workers also look for due jobs in the table of jobs.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from gateway.redis.client import RedisClient
 log = structlog.get_logger()
 
 PAUSE = 0.5  # s between two attempts while Redis is unavailable
-LONGEST_WAIT = 1.0  # s that a take waits for a job at most, and so a stopping worker for a take
+LONGEST_WAIT = 1.0  # s that a take waits for a job; a stopping worker waits as long for it
 
 
 class JobQueue:
-    """First come, first served."""
+    """Jobs are taken in the order in which they were pushed."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -69,6 +69,6 @@ class JobQueue:
         return None if taken is None else str(taken[1])
 
     async def _put_back(self, job_id: str) -> None:
-        """Make an entry that came while stopping the next one again, for another worker."""
+        """Return an entry that was taken during the stop to the head of the queue, for another worker."""
         async with self._redis.guard("jobs.push"):
             await self._redis.client.rpush(keys.job_queue(), job_id)

@@ -1,7 +1,7 @@
 """A bounded pool of connections to one Redis server. Used by the client and by each server of a cluster.
 
-redis-py's `BlockingConnectionPool` awaits locks while it takes a connection back: a call that is cancelled there loses
-its connection for ever. Here connections are taken and returned without a suspension point.
+redis-py's `BlockingConnectionPool` awaits locks while it takes a connection back: a call that is cancelled there never
+returns its connection. Here connections are taken and returned without a suspension point.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import ConnectionError  # noqa: A004
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 
 from gateway.instruments import PoolUse
 
+AWAY = (RedisError, OSError, TimeoutError)  # the errors that redis-py raises when a command fails
 LOST = 10  # times the time-out of a call, after which no call can still use a connection
 
 
@@ -26,10 +27,10 @@ class BoundedPool(ConnectionPool):
         self._timeout = timeout
         self._since: dict[AbstractConnection, float] = {}  # connections in use, and when they were taken
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._granted = 0  # connections given to waiters that have not run yet
+        self._granted = 0  # connections granted to waiters that have not run yet
 
     async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:  # noqa: ARG002  redis-py's own arguments
-        """Take a connected connection. Raises redis-py's ConnectionError when none gets free in time."""
+        """Take an open connection. Raises redis-py's ConnectionError when none gets free in time."""
         if self._full() or self._waiters:
             await self._wait()
         connection = self.get_available_connection()  # type: ignore[no-untyped-call]
@@ -52,7 +53,7 @@ class BoundedPool(ConnectionPool):
             self._give_back(connection)
 
     def use(self) -> PoolUse:
-        """How the pool is used. A connection counts as lost after more time in use than any call may take."""
+        """Return the use of the pool. A connection counts as lost after more time in use than any call may take."""
         before = time.monotonic() - LOST * self._timeout
         lost = sum(since < before for since in self._since.values())
         return PoolUse(len(self._since), sum(not waiter.done() for waiter in self._waiters), self.max_connections, lost)
@@ -94,7 +95,7 @@ class BoundedPool(ConnectionPool):
 
 
 async def _ready(connection: AbstractConnection) -> bool:
-    """Whether a connection is open, and nothing has come on it that nobody asked for."""
+    """Return whether a connection is open and has no unread data, which no call has asked for."""
     try:
         return connection.is_connected and not await connection.can_read()
     except ConnectionError:

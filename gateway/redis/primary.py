@@ -1,7 +1,7 @@
-"""Connections that are given up when their server is no longer the master, or cannot be written to.
+"""Connections that are closed when their server is no longer the master, or refuses writes.
 
-After a failover the server that was the master may keep its connections open, and refuse every write on them for as
-long as they last: as a replica (READONLY), or because its replicas went to another one (NOREPLICAS).
+After a failover the former master may keep its connections open and refuse every write on them: as a replica
+(READONLY), or because its replicas follow another server (NOREPLICAS).
 """
 
 from typing import Any, Final
@@ -12,17 +12,17 @@ from redis.exceptions import ResponseError
 from gateway.problems import error_code
 
 NOT_PRIMARY: Final = frozenset({"READONLY", "NOREPLICAS", "MASTERDOWN", "UNBLOCKED"})
-FULL: Final = frozenset({"OOM", "MISCONF"})  # it reads, and writes nothing
-# What a server says that is there and does not do what it is asked: an outage, not a mistake of ours.
+FULL: Final = frozenset({"OOM", "MISCONF"})  # the server serves reads and refuses writes
+# Error codes of a server that answers but is out of service: an outage, not a mistake of ours.
 REFUSALS: Final = NOT_PRIMARY | FULL | {"CLUSTERDOWN"}
 
 
 class NotPrimaryError(ResponseError):
-    """The server did nothing: it is no longer the master, or must not be written to now. Another try is safe."""
+    """The server did nothing: it is no longer the master, or accepts no writes now. A repetition is safe."""
 
 
 class Primary(AbstractConnection):
-    """Mixed into redis-py's connections: one whose server refuses like this is not used again."""
+    """A mixin for redis-py's connections: after a code of NOT_PRIMARY the connection is not used again."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """Read a reply. Raises NotPrimaryError; in a pipeline, where errors are replies, the others are still read."""

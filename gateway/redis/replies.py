@@ -1,4 +1,4 @@
-"""Reads from one connection to Redis all that has come at once. Used by the publisher and the subscriber of fan-out."""
+"""Reads all replies that have arrived on one connection to Redis. Used by fan-out's publisher and subscriber."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ CHUNK = 65_536  # bytes that are read at once
 
 
 class ReplyReader:
-    """What the server says on a connection that was opened, and that nobody else reads from, as bytes.
+    """Reads replies, as bytes, from an open connection that has no other reader.
 
-    redis-py reads answer by answer, each through four coroutines and a timer. Here a step of the task takes all
-    of them. Of redis-py's connections this needs the private `_reader`, see tests/unit/test_seams.py.
+    redis-py reads reply by reply, each through four coroutines and a timer. Here one step of the task takes all of
+    them. It needs the private `_reader` of redis-py's connections, see tests/unit/test_seams.py.
     """
 
     def __init__(self, connection: AbstractConnection) -> None:

@@ -1,4 +1,4 @@
-"""Lua scripts, and a client whose pipelines run them without leaving a connection behind. Used by the Redis client."""
+"""Lua scripts, and a client whose pipelines run them without losing a connection. Used by the Redis client."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from gateway.redis.primary import NotPrimaryError
 
 RETRY = 0.05  # s between two tries
 PACKER = HiredisRespSerializer()
-INCLUDE = "-- include "  # begins a line that stands for another file of the same folder
+INCLUDE = "-- include "  # begins a line that is replaced by another file of the same folder
 
 
 @cache
@@ -48,8 +48,8 @@ class Script(AsyncScript):
 class ScriptPipeline(Pipeline):
     """A pipeline that always returns its connection to the pool, even if the call fails or is cancelled.
 
-    redis-py's own asks for the scripts first, outside of the block that gives the connection back. Here a script that
-    the server does not know is run by itself afterwards. Commands are executed in their order except for those.
+    redis-py's own pipeline loads scripts first, outside of the block that returns the connection. Here a script that
+    the server does not know is run afterwards, by itself. All other commands are executed in their order.
     """
 
     def __init__(self, client: redis.asyncio.Redis, *, transaction: bool) -> None:
@@ -57,7 +57,7 @@ class ScriptPipeline(Pipeline):
         self._client = client
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run the commands; their answers. An error is raised as the server said it, without the command's values."""
+        """Run the commands and return their answers. Errors have the server's text, without the command's values."""
         stack: list[Any] = self.command_stack
         transaction = self.is_transaction or self.watching
         texts = {script.sha: script.script for script in self.scripts}
@@ -70,12 +70,12 @@ class ScriptPipeline(Pipeline):
         if not transaction:
             for number, (command, options) in enumerate(stack):
                 if isinstance(results[number], NotPrimaryError):
-                    results[number] = await self._again(command, options)
+                    results[number] = await self._repeat(command, options)
         if raise_on_error:
             raise_first(results)
         return results
 
-    async def _again(self, command: Any, options: Any) -> Any:
+    async def _repeat(self, command: Any, options: Any) -> Any:
         try:
             return await self._client.execute_command(*command, **options)  # type: ignore[no-untyped-call]
         except RedisError as error:
@@ -85,8 +85,8 @@ class ScriptPipeline(Pipeline):
 class ScriptClient(redis.asyncio.Redis):
     """redis-py's client with our scripts and pipelines, and a shorter way to send a single command.
 
-    What a server refuses because it is no longer the master, or must not be written to now, was not done: it is
-    tried again on another connection, for as long as `retry_for` seconds. Nothing else is repeated.
+    A command that failed with NotPrimaryError is repeated on another connection for `retry_for` seconds. Nothing else
+    is repeated.
     """
 
     def __init__(self, *, retry_for: float, **options: Any) -> None:
@@ -107,8 +107,8 @@ class ScriptClient(redis.asyncio.Redis):
             await asyncio.sleep(RETRY)
 
     async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        # As redis-py does it, without the layers for its own retries and metrics, which we do not use: they are a third
-        # of the CPU of a call. A connection whose sending or reading fails or is cancelled disconnects by itself.
+        # As redis-py does it, without the layers for its own retries and metrics, which take a third of the CPU of a
+        # call. A connection disconnects by itself if sending or reading fails or is cancelled.
         pool = self.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
@@ -128,7 +128,7 @@ class ScriptClient(redis.asyncio.Redis):
 
 
 async def run_missing(client: redis.asyncio.Redis, texts: dict[str, Any], stack: list[Any], results: list[Any]) -> None:
-    """Run the scripts of a pipeline that the server did not know, and put their answers into `results`."""
+    """Run the scripts of a pipeline that the server did not have, and put their answers into `results`."""
     for number, (command, _) in enumerate(stack):
         if isinstance(results[number], NoScriptError) and command[1] in texts:
             try:

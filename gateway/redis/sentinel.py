@@ -1,9 +1,9 @@
-"""Connections that follow the master which sentinels name, also through a planned failover. Used by the Redis client.
+"""Connections to the master that sentinels name, also during a planned failover. Used by the Redis client.
 
-redis-py's own pool for Sentinel raises when it is full instead of waiting, one sentinel that hangs takes all the time
-there is, and the sentinels are asked at a connect alone: after a planned failover calls go on at the old master, which
-answers, for ten seconds, and what it takes is lost. Here each sentinel is listened to. From the moment at which one is
-about to promote a replica no call begins, until the new master is named.
+redis-py's own pool for Sentinel raises when it is full instead of waiting, one sentinel that hangs uses up the whole
+time-out, and the sentinels are queried only at a connect: after a planned failover calls still go to the former master
+for ten seconds, and their writes are lost. Here the events of each sentinel are read. When one of them announces that
+it promotes a replica, no call begins until the new master is known.
 """
 
 import asyncio
@@ -17,32 +17,32 @@ import structlog
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError  # noqa: A004
 
 from gateway.problems import Misconfigured, most_telling
+from gateway.redis.pool import AWAY
 from gateway.redis.primary import PrimaryConnection
 from gateway.redis.url import Address, ServerList
 
 log = structlog.get_logger()
 
-AWAY = (RedisError, OSError, TimeoutError)
-POLL = 1.0  # s between two questions for the master, for events that were missed
-HOLD = 3.0  # s without calls at most while a failover is under way: it may have been given up without a word
+POLL = 1.0  # s between two queries for the master, in case events were missed
+HOLD = 3.0  # s without calls at most during a failover: its end may never be announced
 HOLD_POLL = 0.1  # s between two queries during the hold
 SWITCHED = "+switch-master"
 PROMOTING = "+failover-state-send-slaveof-noone"  # published some 100 ms before the replica is promoted
-ABORTED = "-failover-abort-"  # begins the events of a failover that is given up
+ABORTED = "-failover-abort-"  # begins the events of an aborted failover
 
 
 class Sentinels:
     """Finds the master through its sentinels, and subscribes to them from the first query until `close`."""
 
-    def __init__(self, said: ServerList, timeout: float) -> None:
+    def __init__(self, servers: ServerList, timeout: float) -> None:
         self.master: Address | None = None  # as it was reported last
-        self._service = said.service
-        self._access: dict[str, Any] = {"username": said.username, "password": said.password}
-        self._order = deque(said.addresses)
-        self._patience = timeout / (len(said.addresses) + 1)  # s for each, and as long for the master itself
+        self._service = servers.service
+        self._access: dict[str, Any] = {"username": servers.username, "password": servers.password}
+        self._order = deque(servers.addresses)
+        self._timeout = timeout / (len(servers.addresses) + 1)  # s for each, and as long for the master itself
         self._callbacks: list[Callable[[], None]] = []
         self._settled = asyncio.Event()  # not set while a replica is about to be promoted
         self._settled.set()
@@ -74,26 +74,26 @@ class Sentinels:
         problems: list[BaseException] = []
         for address in tuple(self._order):
             try:
-                async with asyncio.timeout(self._patience):
-                    found = await self._ask(address)
+                async with asyncio.timeout(self._timeout):
+                    found = await self._query(address)
             except AuthenticationError:
                 problems.append(Misconfigured("refuses the user name or the password at its sentinels"))
             except AWAY as error:
-                problems.append(error.with_traceback(None))  # which holds this frame
+                problems.append(error.with_traceback(None))  # a traceback holds this frame
             else:
                 if found is not None:
-                    self._learn(found)
+                    self._set_master(found)
                     return found
                 problems.append(Misconfigured("has no master of this name at its sentinels"))
-            self.doubt(address)
+            self.put_last(address)
         raise ConnectionError("no sentinel knows the master") from most_telling(problems)
 
-    def doubt(self, address: Address | None = None) -> None:
-        """Query this sentinel, or the one that answered last, last the next time."""
+    def put_last(self, address: Address | None = None) -> None:
+        """Query this sentinel, by default the one that answered last, as the last one from now on."""
         if address is None or self._order[0] == address:
             self._order.rotate(-1)
 
-    def _learn(self, master: Address) -> None:
+    def _set_master(self, master: Address) -> None:
         before, self.master = self.master, master
         if before not in (None, master):
             log.warning("redis master changed", host=master.host, port=master.port)
@@ -101,18 +101,18 @@ class Sentinels:
             for callback in self._callbacks:
                 callback()
 
-    # --- listening ----------------------------------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------------------------------
 
     async def _listen(self, address: Address) -> None:
         while True:
             try:
-                await self._hear(address)
+                await self._read_events(address)
             except AWAY as error:
                 log.debug("sentinel subscription lost", host=address.host, port=address.port, reason=repr(error))
             await asyncio.sleep(POLL * random.uniform(0.5, 1))  # noqa: S311  not all nodes at one moment
 
-    async def _hear(self, address: Address) -> None:
-        async with asyncio.timeout(self._patience):
+    async def _read_events(self, address: Address) -> None:
+        async with asyncio.timeout(self._timeout):
             connection = await self._connected(address)
         try:
             await connection.send_command("PSUBSCRIBE", SWITCHED, PROMOTING, f"{ABORTED}*")
@@ -123,24 +123,24 @@ class Sentinels:
                 except TimeoutError:
                     if address == self._order[0]:
                         await self.find()
-                    async with asyncio.timeout(self._patience):  # whether it is still there
+                    async with asyncio.timeout(self._timeout):  # whether it still answers
                         await connection.send_command("PING")
                         answer = await connection.read_response()
                 if answer[0] == "pmessage":
-                    self._told(str(answer[2]), str(answer[3]).split())
+                    self._handle(str(answer[2]), str(answer[3]).split())
         finally:
             await connection.disconnect(nowait=True)
 
-    def _told(self, event: str, words: list[str]) -> None:
+    def _handle(self, event: str, words: list[str]) -> None:
         if event == SWITCHED:
             if words[0] == self._service:
-                self._learn(Address(words[3], int(words[4])))
+                self._set_master(Address(words[3], int(words[4])))
         elif "@" in words and words[words.index("@") + 1] == self._service:
             if event == PROMOTING:
                 self._hold()
             else:
                 self._settled.set()
-        elif words[1:2] == [self._service]:  # `master <name> …`: the failover is given up
+        elif words[1:2] == [self._service]:  # `master <name> …`: the failover was aborted
             self._settled.set()
 
     def _hold(self) -> None:
@@ -149,7 +149,7 @@ class Sentinels:
             self._holding = asyncio.create_task(self._hold_until_settled(), name="failover")
 
     async def _hold_until_settled(self) -> None:
-        """Record that a replica is being promoted, which sentinels announce before they report the new master."""
+        """End the hold when the new master is known, the failover was aborted, or HOLD has passed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
                 while not self._settled.is_set():
@@ -160,9 +160,9 @@ class Sentinels:
                             await self._settled.wait()
         self._settled.set()
 
-    # --- asking -------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, address: Address) -> Address | None:
+    async def _query(self, address: Address) -> Address | None:
         connection = await self._connected(address)
         try:
             await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
@@ -174,7 +174,7 @@ class Sentinels:
     async def _connected(self, address: Address) -> Connection:
         try:
             return await self._connect(address)
-        except AuthenticationError:  # sentinels have no password, or that of their servers
+        except AuthenticationError:  # sentinels have no password, or the password of their servers
             return await self._connect(address, **self._access)
 
     async def _connect(self, address: Address, **access: Any) -> Connection:
@@ -201,8 +201,8 @@ class Sentinels:
 class MasterConnection(PrimaryConnection):
     """A connection to the server that is the master when it connects.
 
-    Once another master is known, connections in the pool to the old one reconnect at their next use:
-    one that hangs would else cost a time-out for each of them.
+    Once another master is known, the pool's connections to the former one reconnect at their next use: if it hangs,
+    each of them would cost a time-out.
     """
 
     def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
@@ -221,11 +221,11 @@ class MasterConnection(PrimaryConnection):
             await super().connect()  # type: ignore[no-untyped-call]
             role = await self._role()
         except BaseException:
-            self._sentinels.doubt()
+            self._sentinels.put_last()
             await self.disconnect(nowait=True)
             raise
         if role != "master":
-            self._sentinels.doubt()
+            self._sentinels.put_last()
             await self.disconnect(nowait=True)
             raise ConnectionError("the server is not a master now")
 
@@ -233,15 +233,15 @@ class MasterConnection(PrimaryConnection):
         await self.send_command("ROLE")
         try:
             return str((await self.read_response())[0])
-        except NoPermissionError:  # a user of few rights: the sentinels' word must do
+        except NoPermissionError:  # the Redis user may not run ROLE: trust the sentinels
             return "master"
 
 
-def options(sentinels: Sentinels, said: ServerList) -> dict[str, Any]:
+def options(sentinels: Sentinels, servers: ServerList) -> dict[str, Any]:
     """Return the arguments of a pool of connections to the master."""
     return {
         "connection_class": MasterConnection,
         "sentinels": sentinels,
-        "username": said.username,
-        "password": said.password,
+        "username": servers.username,
+        "password": servers.password,
     }

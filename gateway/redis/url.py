@@ -1,4 +1,4 @@
-"""What a REDIS_URL says: one server, a master that sentinels watch, or a cluster. Called by redis.py and the cli."""
+"""Parses REDIS_URL: one server, a master that sentinels watch, or a cluster. Used by client.py and the command line."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from gateway.settings import SettingsError
 
 SENTINEL = "redis-sentinel"
 CLUSTER = "redis-cluster"
-SERVICE = "mymaster"  # what sentinels call their master unless told otherwise
+SERVICE = "mymaster"  # the default name of a master in Sentinel's configuration
 PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 _EXAMPLES = {SENTINEL: f"{SENTINEL}://host:26379,host:26379/{SERVICE}", CLUSTER: f"{CLUSTER}://host:6379,host:6379"}
@@ -16,14 +16,14 @@ _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]@]+))(?::(
 
 
 class Address(NamedTuple):
-    """Where a server listens."""
+    """The address of a server."""
 
     host: str
     port: int
 
 
 class ServerList(NamedTuple):
-    """The servers of a URL, with user and password. Its repr does not show the password."""
+    """The servers of a URL, with user and password. The repr does not show the password."""
 
     form: str
     addresses: tuple[Address, ...]
@@ -38,7 +38,7 @@ class ServerList(NamedTuple):
 def server_list(url: str) -> ServerList | None:
     """Parse a URL that lists several servers; return None for the forms with one server.
 
-    Raises SettingsError with one line, which has nothing of the URL in it.
+    Raises SettingsError with one line, which contains no part of the URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS:
@@ -60,7 +60,7 @@ def server_list(url: str) -> ServerList | None:
 
 
 def describe(url: str) -> str:
-    """Which form a URL has, in words for the person at the terminal; nothing secret."""
+    """Return the form of a URL in words for operators, without secrets."""
     found = server_list(url)
     return describe_server_list(found) if found else "one server"
 

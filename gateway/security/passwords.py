@@ -27,8 +27,8 @@ T = TypeVar("T")
 class Passwords:
     """Hashes and verifies passwords in a few threads.
 
-    Different compositions of the same letters are the same password. Raises Unavailable if too many calls wait, and for
-    calls that wait at `close` or come after it.
+    Different compositions of the same letters are the same password. Raises Unavailable if too many calls wait, and
+    for calls that wait at `close` or are made after it.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:

@@ -6,7 +6,7 @@ from gateway.protocol.powers import Power
 from gateway.security.principal import Role
 
 NONE: frozenset[Power] = frozenset()
-# Of a host in a room of their own.
+# The permissions of hosts in their own rooms.
 HOSTING = frozenset({Power.MUTE, Power.SETTINGS, Power.ANNOUNCE, Power.PIN, Power.REVIEW})
 
 POWERS: Mapping[Role, frozenset[Power]] = {  # in every room
@@ -21,5 +21,5 @@ def powers(role: Role, *, hosting: bool) -> frozenset[Power]:
 
 
 def listed(granted: frozenset[Power]) -> tuple[Power, ...]:
-    """Powers in the order of their names, as clients get them."""
+    """Return permissions in the order of their names, as clients get them."""
     return tuple(sorted(granted))

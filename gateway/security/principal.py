@@ -21,7 +21,7 @@ EVERYONE: Roles = frozenset(Role)  # including guests
 MEMBERS: Roles = EVERYONE - {Role.GUEST}
 HOSTS: Roles = frozenset({Role.HOST, Role.ADMIN})
 MODERATORS: Roles = frozenset({Role.MODERATOR, Role.ADMIN})
-STAFF: Roles = HOSTS | MODERATORS  # who may host streams, and read what concerns their own ones
+STAFF: Roles = HOSTS | MODERATORS  # may host streams, and read the data of their own streams
 ADMINS: Roles = frozenset({Role.ADMIN})
 
 
@@ -40,7 +40,7 @@ class Bearer(Protocol):
 class Principal:
     """An authenticated caller, whose token was valid and not revoked. `user_id` is the guest's id for guests.
 
-    Who `must_change_password`, because somebody else chose it, is a USER until then, whatever the role of the account.
+    A user who `must_change_password`, because somebody else chose it, has the role USER until then.
     """
 
     user_id: str

@@ -43,5 +43,5 @@ class WebhookSignature:
 
 
 def _bytes(header: str) -> bytes:
-    """Return the bytes of a header, in which aiohttp has bytes other than UTF-8 as surrogates."""
+    """Return the bytes of a header; aiohttp decodes bytes that are not UTF-8 to surrogates."""
     return header.encode("utf-8", "surrogateescape")

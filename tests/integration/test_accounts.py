@@ -124,7 +124,7 @@ class World:
     async def use(self, bearer: Bearer) -> None:
         raise AssertionError("there are no guests here")
 
-    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+    async def exist(self, bearers: Sequence[Bearer]) -> list[bool]:
         raise AssertionError("there are no guests here")
 
     async def register(self, name: str = "ann") -> Session:

@@ -54,7 +54,7 @@ class Doubles:
         await self.check(bearer)
         self.used.append(bearer.user_id)
 
-    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+    async def exist(self, bearers: Sequence[Bearer]) -> list[bool]:
         if self.redis_away:
             raise Unavailable("redis")
         return [bearer.session_id not in self.ended for bearer in bearers]

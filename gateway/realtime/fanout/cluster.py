@@ -12,8 +12,8 @@ from gateway.concurrency.availability import Hearing, ServerStatus
 from gateway.concurrency.tasks import cancel
 from gateway.keys import node_channel
 from gateway.realtime.fanout.channels import ChannelCallbacks, RedisChannels
-from gateway.redis.client import AWAY
 from gateway.redis.cluster import Cluster, slot
+from gateway.redis.pool import AWAY
 from gateway.redis.url import Address
 
 log = structlog.get_logger()

@@ -11,7 +11,8 @@ import structlog
 
 from gateway.concurrency.tasks import cancel
 from gateway.concurrency.timeouts import FairTimeout
-from gateway.redis.client import AWAY, PubSubServer
+from gateway.redis.client import PubSubServer
+from gateway.redis.pool import AWAY
 from gateway.redis.replies import ReplyReader
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as LostError
 
 from gateway.concurrency.tasks import cancel
-from gateway.redis.client import AWAY, PubSubServer
+from gateway.redis.client import PubSubServer
+from gateway.redis.pool import AWAY
 from gateway.redis.replies import ReplyReader
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from gateway.errors import RateLimited
 
 
 class Allowance(NamedTuple):
-    """The rest after a charge. `reset_ms`: until the oldest charge leaves the window, and one more is allowed."""
+    """What a charge leaves of its limit. `reset_ms`: until the oldest charge leaves the window and allows another."""
 
     limit: int
     remaining: int

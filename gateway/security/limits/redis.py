@@ -72,19 +72,19 @@ class RedisLimiter:
     async def _count(self, charges: list[Charge]) -> list[Counted | Exception]:
         async with self._redis.guard("limit"):
             if self._redis.cluster is None or len(charges) == 1:
-                # One call for all costs Redis and this node a third of one for each.
+                # One call for all costs Redis and this node a third of one call for each.
                 answers = iter(await self._script(keys=[charge.key for charge in charges], args=_arguments(charges)))
                 return [self._counted(answer) for answer in zip(answers, answers, answers, strict=True)]
-            # A call is for one slot of a cluster.
+            # In a cluster the keys of a call must be in one slot.
             pipeline = self._redis.client.pipeline(transaction=False)
             pipeline.scripts.add(self._script)  # type: ignore[arg-type]
             for charge in charges:
                 pipeline.evalsha(self._script.sha, 1, charge.key, *_arguments([charge]))
-            # An error of one charge must not have the others counted a second time.
+            # An error of one charge must not cause the others to be counted twice.
             return [self._counted(answer) for answer in await pipeline.execute(raise_on_error=False)]
 
     def _counted(self, answer: Any) -> Counted | Exception:
-        """Return what the script has answered for one charge; Unavailable for an error."""
+        """Return the script's result for one charge; Unavailable for an error."""
         if isinstance(answer, RedisError):
             error = answer
         else:
@@ -98,7 +98,7 @@ class RedisLimiter:
 
 
 def _arguments(charges: Sequence[Charge]) -> list[int]:
-    """Return the script's ARGV: charges of one batch mostly have the same limit."""
+    """Return the script's ARGV: one entry for a run of charges with the same limit, as most of a batch have."""
     arguments: list[int] = []
     for rule, run in groupby(charges, lambda charge: charge[1:]):
         arguments += (len(list(run)), *rule)

@@ -1,8 +1,8 @@
-"""Names of devices and who used them lately. Used by the HTTP edge, logins and bans.
+"""Names of devices, and the devices of each user. Used by the HTTP edge, logins and bans.
 
-A device has up to two names: one made from a cookie (or an id that an app stores), and one made from its network and
-user agent. The second survives the deletion of the cookie, and other people of that network with the same browser share
-it. Names are keyed hashes.
+A device has up to two names, which are keyed hashes. The first is made from a cookie or an id that an app stores. The
+second is made from network and user agent: it survives the deletion of the cookie, and other people of that network
+with the same browser have the same.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ class DeviceBook:
         guest_lifetime: timedelta,
         unused: timedelta | None = None,
     ) -> None:
-        """Take the times for which devices are remembered: of users, of guests, and of guests who never use theirs."""
+        """Take the times for which devices are remembered: of users, of guests, of guests with an unused session."""
         self._redis = redis
         self._names = names
         self._lifetime = lifetime

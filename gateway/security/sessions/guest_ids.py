@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from gateway.clocks import postgres_clock
 
-PREFIX = "guest_"  # ids of accounts are UUIDs, so the two never meet
+PREFIX = "guest_"  # ids of accounts are UUIDs, so they never begin with it
 
 
 def new_id() -> str:

@@ -1,7 +1,7 @@
 """The sessions of guests: in Redis, or in PostgreSQL while Redis is unavailable. Called by the guests service.
 
-A session is in one of the two. If it is not in Redis, PostgreSQL is asked, and a session found there is moved to Redis
-at once. A sweep moves the other ones and deletes expired ones.
+A session is in one of the two. If it is not in Redis, PostgreSQL is read, and a session found there is moved to Redis
+at once. A sweep moves the others and deletes expired ones.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BATCH = 200  # rows moved or deleted in one step
 
 
 class GuestSessions:
-    """Does for guests what RefreshTokens does for users. Raises Unavailable if neither server can answer."""
+    """Has the methods of RefreshTokens, for guests. Raises Unavailable if neither server can answer."""
 
     def __init__(
         self, tokens: GuestTokens, stored: StoredGuestSessions, revocations: Revocations, sweep: float = SWEEP
@@ -68,7 +68,7 @@ class GuestSessions:
             except Unavailable:
                 await self._stored.touch(guest_id, session_id)
 
-    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
+    async def exist(self, bearers: Sequence[Bearer]) -> list[bool]:
         """Return for each bearer whether the session exists, and extend it: these guests have open sockets."""
         try:
             found = await self._tokens.touch_all(bearers)
@@ -112,7 +112,7 @@ class GuestSessions:
             return await self._tokens.rotate(token)
 
     async def delete(self, user_id: str, session_id: str) -> bool:
-        """End one session, in either server; return False if there is none."""
+        """End one session, in both servers; return False if there is none."""
         found = await self._tokens.delete(user_id, session_id)
         return await self._stored.delete(user_id, session_id) or found
 

@@ -1,6 +1,6 @@
 """Refresh tokens and their sessions, in Redis. Called by the sessions service.
 
-A refresh token is opaque, not a JWT, because it is looked up anyway. It is `<user id>.<session id>.<256 random bits>`:
+A refresh token is opaque, not a JWT, because each use looks it up. It is `<user id>.<session id>.<256 random bits>`:
 the ids find the session, the bits are the secret. Redis holds only its SHA-256.
 
 A refresh exchanges the token for its successor, which is HMAC(token, salt) with a random salt that Redis keeps for a
@@ -40,9 +40,8 @@ class Grant:
     user_id: str
     session_id: str
     token: str = field(repr=False)
-    issued_at: float | None = field(
-        default=None, compare=False
-    )  # s since 1970 by Redis' clock; None: by the clock of the process
+    # In s since 1970 by Redis' clock; None: the time of the process.
+    issued_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,9 @@ class RefreshTokens:
             raise AuthRequired("Invalid token")
         return Grant(user_id, session_id, successor(user_id, session_id, token, kept), float(issued_at))
 
-    async def standing(self, bearers: Sequence[Bearer]) -> list[bool]:
-        """Return for each bearer whether the session is live, in one round trip."""
-        async with self._redis.guard("refresh.standing"):
+    async def exist(self, bearers: Sequence[Bearer]) -> list[bool]:
+        """Return for each bearer whether the session exists, in one round trip."""
+        async with self._redis.guard("refresh.exist"):
             pipeline = self._redis.client.pipeline(transaction=False)
             for bearer in bearers:
                 pipeline.exists(keys.session(bearer.user_id, bearer.session_id))

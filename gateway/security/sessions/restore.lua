@@ -2,8 +2,8 @@
 
 -- Copies a guest's session from PostgreSQL, unless a later state is here.
 -- KEYS: session, used tokens, salt, sessions of the user.
--- ARGV: session id, hash, created, used, ms of lifetime left, ttl in ms, salt, ms of the salt left, number of the following
--- field names and values of the device, these, hashes of used tokens.
+-- ARGV: session id, hash, created, used, remaining lifetime in ms, ttl in ms, salt, remaining lifetime of the salt in ms,
+-- number of the following field names and values of the device, these names and values, hashes of used tokens.
 if tonumber(redis.call('HGET', KEYS[1], 'used') or 0) >= tonumber(ARGV[4]) then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 local last = 9 + ARGV[9]

@@ -4,8 +4,8 @@
 -- Exchanges a refresh token for its successor.
 -- KEYS: session, used tokens, salt, sessions of the user, revocation of all tokens of the user.
 -- ARGV: hash, hash of the successor, salt, ttl in ms, grace in ms, session id.
--- Returns {'rotated' | 'replayed' | 'unknown', salt, time of issue}. A thousand hashes of used tokens are more than a session
--- makes in seven days with a refresh every fifteen minutes.
+-- Returns {'rotated' | 'replayed' | 'unknown', salt, time of issue}. Keeps a thousand hashes of used tokens, more than a
+-- session uses in seven days with a refresh every fifteen minutes.
 local kept = redis.call('HMGET', KEYS[1], 'current', 'previous')
 if not kept[1] then return {'unknown', '', '0'} end
 if kept[1] == ARGV[1] then

@@ -91,23 +91,23 @@ class Authenticator:
         )
 
     async def renew(self, principals: Sequence[Principal]) -> list[Principal | None]:
-        """Return the present principal for each caller who may stay after the access token expired, None for others.
+        """Return the current principal of each caller who may stay after the access token expired, None for others.
 
         For open sockets. A caller may stay if the session exists and a new token of it would be accepted. The times are
         those of the old token. Raises Unavailable.
         """
-        standing: set[tuple[str, str]] = set()
+        live: set[tuple[str, str]] = set()
         for sessions, guests in ((self._guests, True), (self._sessions, False)):
-            asked = {(who.user_id, who.session_id): who for who in principals if (who.role is Role.GUEST) is guests}
-            if asked:
-                found = await sessions.standing(list(asked.values()))
-                standing.update(key for key, stands in zip(asked, found, strict=True) if stands)
+            checked = {(who.user_id, who.session_id): who for who in principals if (who.role is Role.GUEST) is guests}
+            if checked:
+                found = await sessions.exist(list(checked.values()))
+                live.update(key for key, exists in zip(checked, found, strict=True) if exists)
         return await asyncio.gather(
-            *(self._renewed(who, stands=(who.user_id, who.session_id) in standing) for who in principals)
+            *(self._renewed(who, live=(who.user_id, who.session_id) in live) for who in principals)
         )
 
-    async def _renewed(self, who: Principal, *, stands: bool) -> Principal | None:
-        if not stands:
+    async def _renewed(self, who: Principal, *, live: bool) -> Principal | None:
+        if not live:
             return None
         try:
             identity = await self._account(who)
@@ -118,14 +118,14 @@ class Authenticator:
         return replace(who, username=identity.username, role=identity.role)
 
     async def _account(self, bearer: Claims | Principal) -> Identity:
-        """Return what the account of a caller says. Raises the errors of `authenticate`."""
+        """Return the identity of a caller who may stay. Raises the errors of `authenticate`."""
         if bearer.role is Role.GUEST:
             await self._bans.check(bearer.user_id)
             return Identity(guest.name_of(bearer.user_id), Role.GUEST, suspended=False)
         identity = await self._identity(bearer.user_id)
         if identity is None:
             raise AuthRequired("Invalid token")
-        if identity.suspended:  # first: a suspension also revokes, and the answer is to name the suspension
+        if identity.suspended:  # first: a suspension also revokes, and the answer must name the suspension
             raise Forbidden("Account is suspended")
         await self._revocations.check(bearer)
         if identity.role is not Role.ADMIN:  # no ban applies to administrators
@@ -151,7 +151,7 @@ class Authenticator:
         identity = await self._identities.identity(user_id)
         self._cache.pop(user_id, None)
         if identity is not None and identity.must_change_password:
-            return identity  # not kept: the request after the change of the password is served at once
+            return identity  # not cached: the request after the change of the password must be served
         if identity is not None and changes == self._changes:  # else it may have been read before the change
             self._cache[user_id] = identity, started + CACHE_SECONDS
             if len(self._cache) > CACHE_SIZE:

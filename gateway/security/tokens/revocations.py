@@ -41,10 +41,10 @@ class _Session:
 
 
 class Revocations:
-    """Each revocation lives as long as the tokens that it concerns. Raises Unavailable while a server is unavailable.
+    """Each revocation lasts as long as the tokens that it concerns. Raises Unavailable while a server is unavailable.
 
     Revocations made while Redis is unavailable are stored in PostgreSQL, and restored by the first node that notices
-    that Redis answers again. Until they are, each node that has noticed the outage asks PostgreSQL as well.
+    that Redis answers again. Until then each node that has noticed the outage reads PostgreSQL, too.
     """
 
     def __init__(self, redis: RedisClient, token_lifetime: timedelta, stored: StoredRevocations | None = None) -> None:
@@ -53,7 +53,7 @@ class Revocations:
         self._lifetime = token_lifetime + MARGIN
         self._ttl_ms = int(self._lifetime.total_seconds() * 1000)
         self._stored = stored
-        self._failures = self._restored = 0  # calls that Redis failed; how many of them had when it was restored
+        self._failures = self._restored = 0  # failed calls of Redis; their number when it was restored last
         self._revoke_user = redis.script(__package__, "revoke_user")
         self._restore = redis.script(__package__, "restore_revocation")
         self._checks: Batcher[Bearer, bool] = Batcher(
@@ -95,7 +95,7 @@ class Revocations:
     async def revoked(self, bearers: Sequence[Bearer]) -> list[bool]:
         """Return for each bearer whether it is revoked, in one round trip.
 
-        While Redis is unavailable PostgreSQL is asked, which has every revocation that was acknowledged.
+        While Redis is unavailable read PostgreSQL, which has every acknowledged revocation.
         """
         names = [
             (
@@ -123,13 +123,13 @@ class Revocations:
         return list(map(any, zip(*answers, strict=True)))
 
     async def session_revoked(self, user_id: str, session_id: str) -> bool:
-        """Whether a session is revoked, whenever its tokens were issued. Raises Unavailable."""
+        """Return whether a session is revoked, whatever the time of issue of its tokens. Raises Unavailable."""
         return (await self.revoked([_Session(user_id, session_id)]))[0]
 
     async def verify(self) -> int:
-        """Restore what Redis lost, if it is due and no other node does it, or after an outage.
+        """Restore the entries that Redis lost, if it is due and no other node does it, or after an outage.
 
-        Returns the number of entries. Raises Unavailable.
+        Returns the number of restored entries. Raises Unavailable.
         """
         if self._stored is None:
             return 0

@@ -105,7 +105,7 @@ class Tokens:
                 algorithms=[key.algorithm],
                 audience=self._audience,
                 issuer=self._issuer,
-                # Both times are compared in verify_access, by Redis' clock and with an error of its own for expiry.
+                # verify_access compares both times, by Redis' clock, and raises another error for an expired token.
                 options={"require": REQUIRED, "strict_aud": True, "verify_exp": False, "verify_iat": False},
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
