@@ -1,4 +1,4 @@
-"""Tells how the servers behind a node are, without asking them. Kept for its handshakes and its readiness."""
+"""The status of the servers behind a node, by periodic probes. Used by its handshakes and its readiness."""
 
 import asyncio
 import time
@@ -11,10 +11,10 @@ from gateway.concurrency.tasks import cancel
 
 log = structlog.get_logger()
 
-PAUSE: Final = 1.0  # s between two probes of one server; a probe has a bound of its own
-HURRY: Final = 0.25  # s between two probes of one that is down and whose return is to be noticed soon
+PAUSE: Final = 1.0  # s between two probes of one server; a probe has its own time limit
+HURRY: Final = 0.25  # s between two probes of a server that is down and whose return must be noticed soon
 
-# full: it answers, and takes no writes for want of memory or disk; partial: some servers of a cluster are down
+# full: it answers, and accepts no writes because memory or disk is full; partial: some servers of a cluster are down
 ServerStatus = Literal["up", "full", "partial", "down"]
 STATUSES: Final[tuple[ServerStatus, ...]] = ("up", "full", "partial", "down")
 
@@ -25,17 +25,17 @@ def worse(one: ServerStatus, other: ServerStatus) -> ServerStatus:
 
 
 class Hearing(NamedTuple):
-    """What has become of the questions that a server is asked all the time. Moments are those of `time.monotonic`."""
+    """Which probes of a server were answered. Times are those of `time.monotonic`."""
 
-    answered: float | None = None  # when the newest one was asked that was answered
-    missing: float | None = None  # when the oldest one was asked since then that was not
+    answered: float | None = None  # when the newest answered probe was sent
+    missing: float | None = None  # when the oldest unanswered probe after it was sent
 
     def asked(self, moment: float) -> "Hearing":
-        """Another question was asked."""
+        """Return the state after another probe was sent."""
         return self if self.missing is not None else self._replace(missing=moment)
 
     def both(self, other: "Hearing") -> "Hearing":
-        """Return what is true of two servers, or of two ways to ask one, together."""
+        """Return the state of two servers, or of two kinds of probes, together: the worse of each field."""
         answered = None if self.answered is None or other.answered is None else min(self.answered, other.answered)
         missing = [moment for moment in (self.missing, other.missing) if moment is not None]
         return Hearing(answered, min(missing, default=None))
@@ -45,9 +45,9 @@ class Availability:
     """Probes each server about once a second.
 
     Args:
-        probes: By name, how the server is, found out in bounded time.
-        pause: Between two probes of one server, in s.
-        hurried: Servers that are probed more often while they are down.
+        probes: By the name of a server, a function that returns its status in bounded time.
+        pause: s between two probes of one server.
+        hurried: Names of servers that are probed more often while they are down.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Availability:
         return "down" not in self._statuses.values()
 
     def status(self, name: str) -> ServerStatus:
-        """Return how a server was when it was probed last."""
+        """Return the status of a server by its last probe."""
         return self._statuses[name]
 
     def hearing(self, name: str) -> Hearing:
@@ -77,7 +77,7 @@ class Availability:
         return self._hearings[name]
 
     async def start(self) -> None:
-        """Probe every server, and again from now on."""
+        """Probe every server once, then periodically."""
         await asyncio.gather(*map(self._probe, self._probes))
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._run(name), name=f"availability of {name}") for name in self._probes]

@@ -31,24 +31,24 @@ class _Lane(Generic[Request, Answer]):
     def __init__(self, name: str) -> None:
         self.name = name
         self.queue: deque[_Call[Request, Answer]] = deque()
-        self.alone = 0  # requests at the head of the queue that are tried again one by one
+        self.alone = 0  # requests at the head of the queue that are repeated one by one
         self.task: asyncio.Task[None] | None = None
-        self.waiting = 0  # requests without an answer, those of the current batch included
+        self.waiting = 0  # requests without an answer, including the current batch
 
 
 class Batcher(Generic[Request, Answer]):
     """Works on one batch per lane at a time, without a timer: a request that arrives alone is worked on at once.
 
     Args:
-        name: Of the tasks, and of what is not available when too many requests wait.
+        name: The name of the tasks, and the argument of `unavailable`.
         work: Gets up to `most` requests in the order of their arrival, and returns an answer or an error for each.
-        most: Requests in one batch.
-        waiting: Requests of one lane without an answer; more are refused.
+        most: The maximum of requests in one batch.
+        waiting: The maximum of requests of one lane without an answer; more are refused.
         unavailable: The error for a refused request, made of `name`. When `work` raises it, all requests that wait in
             the lane fail with it, too: they have waited for as long, and would wait again.
-        lanes: Batches at the same time.
-        retry: Whether a batch for which `work` raises anything else is tried again one by one, so that one bad request
-            does not fail the others. Otherwise all requests of the batch fail.
+        lanes: The number of concurrent batches.
+        retry: Whether the requests of a batch for which `work` raises another error are repeated one by one, so that
+            one bad request does not fail the others. Otherwise all requests of the batch fail.
     """
 
     def __init__(
@@ -76,29 +76,29 @@ class Batcher(Generic[Request, Answer]):
     async def call(self, ask: Request, lane: int = 0) -> Answer:
         """Answer a request. Requests of the same `lane`, modulo the number of lanes, are never worked on concurrently.
 
-        Cancelling a call leaves the others alone; a request whose batch has begun is worked on all the same.
+        Cancelling a call does not affect the others; a request whose batch has begun is still worked on.
 
         Raises:
             Exception: The error of `work`; `unavailable` when too many requests wait, or after `close`.
         """
-        line = self._lanes[lane % len(self._lanes)]
-        if self._closed or line.waiting >= self._limit:
+        chosen = self._lanes[lane % len(self._lanes)]
+        if self._closed or chosen.waiting >= self._limit:
             raise self._unavailable(self._name)
         call: _Call[Request, Answer] = _Call(ask, asyncio.get_running_loop().create_future())
-        line.queue.append(call)
-        if line.task is None:
+        chosen.queue.append(call)
+        if chosen.task is None:
             # In a new context: else log entries of all batches would carry the request id of the first request.
-            line.task = asyncio.get_running_loop().create_task(self._run(line), name=line.name, context=Context())
-        line.waiting += 1
+            chosen.task = asyncio.get_running_loop().create_task(self._run(chosen), name=chosen.name, context=Context())
+        chosen.waiting += 1
         try:
             answer = await call.answer
         finally:
-            line.waiting -= 1
+            chosen.waiting -= 1
         if isinstance(answer, Exception):
             try:
                 raise answer
             finally:
-                del answer, call  # or the error and this frame keep each other, and all that the frames above hold
+                del answer, call  # breaks the reference cycle of the error and this frame
         return answer
 
     async def close(self) -> None:
@@ -113,7 +113,7 @@ class Batcher(Generic[Request, Answer]):
                 count = 1 if lane.alone else min(self._most, len(lane.queue))
                 lane.alone = max(0, lane.alone - 1)
                 taken = [lane.queue.popleft() for _ in range(count)]
-                if batch := [call for call in taken if not call.answer.done()]:  # the others were cancelled
+                if batch := [call for call in taken if not call.answer.done()]:  # without cancelled calls
                     await self._serve(lane, batch)
         finally:
             lane.task = None
@@ -123,7 +123,7 @@ class Batcher(Generic[Request, Answer]):
             answers = await self._work([call.ask for call in batch])
         except self._unavailable as error:
             for call in [*batch, *lane.queue]:
-                _settle(call, copy.copy(error))  # each its own: who raises one writes into it
+                _set_answer(call, copy.copy(error))  # a copy for each caller: raising an error changes its traceback
             lane.queue.clear()
             lane.alone = 0
         except Exception as error:
@@ -133,12 +133,12 @@ class Batcher(Generic[Request, Answer]):
                 lane.alone = len(batch)
                 return
             for call in batch:
-                _settle(call, error)
+                _set_answer(call, error)
         else:
             for call, answer in zip(batch, answers, strict=True):
-                _settle(call, answer)
+                _set_answer(call, answer)
 
 
-def _settle(call: _Call[Request, Answer], answer: Answer | Exception) -> None:
+def _set_answer(call: _Call[Request, Answer], answer: Answer | Exception) -> None:
     if not call.answer.done():
         call.answer.set_result(answer)

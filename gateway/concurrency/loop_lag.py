@@ -1,4 +1,4 @@
-"""Measures how late the event loop comes to what is due. Used by nodes, for their metrics."""
+"""Measures the delay of the event loop. Used by nodes, for their metrics."""
 
 import asyncio
 from typing import Final
@@ -8,22 +8,22 @@ WINDOW: Final = 60  # measurements: 15 s, the usual pause between two scrapes
 
 
 class LoopLag:
-    """A timer that notes by how much it was late. Everything else in the loop is as late at that moment."""
+    """A timer that records its own delay. All other callbacks of the loop are as late at that moment."""
 
     def __init__(self, pause: float = PAUSE, window: int = WINDOW) -> None:
         self._pause = pause
         self._window = window
         self._noted = 0
-        self._now = self._before = 0.0  # the most of this window and of the one before it
+        self._now = self._before = 0.0  # the longest delay of this window, and of the one before it
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def seconds(self) -> float:
-        """The most that the loop was late in the last one to two windows."""
+        """The longest delay of the loop in the last one to two windows."""
         return max(self._now, self._before)
 
     def start(self) -> None:
-        """Begin to measure. Called in the loop."""
+        """Start to measure. Call it in the loop."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._pause
         self._timer = loop.call_at(due, self._late, loop, due)
@@ -34,7 +34,7 @@ class LoopLag:
             self._timer.cancel()
 
     def note(self, seconds: float) -> None:
-        """Take one measurement."""
+        """Record one measurement."""
         self._now = max(self._now, seconds)
         self._noted += 1
         if self._noted == self._window:

@@ -7,7 +7,7 @@ import structlog
 
 log = structlog.get_logger()
 
-QUIET = 1.0  # s without a failure after which it is over; what fails now and then is one outage
+QUIET = 1.0  # s without a failure after which an outage is over; intermittent failures are one outage
 
 
 class Outage:

@@ -10,13 +10,13 @@ from gateway.concurrency.tasks import cancel
 
 log = structlog.get_logger()
 
-SPREAD = 0.2  # of the pause, so that not all nodes ask the database at the same moment
+SPREAD = 0.2  # of the pause, so that not all nodes query the database at the same moment
 
 
 class Periodic:
-    """Calls `work` about every `pause` seconds. An error ends the round and is logged; the next round comes.
+    """Calls `work` about every `pause` seconds. An error of a round is logged; the next round follows.
 
-    `unavailable`: the error that is not logged here, since the client of the server that is away has logged it.
+    `unavailable` is an error that is not logged here, because the client of the server has logged it.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start; the first round comes after a pause."""
+        """Start; the first round is after a pause."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
 
     async def close(self) -> None:

@@ -1,13 +1,13 @@
-"""Ends background tasks. Used by all classes that have some."""
+"""Ends background tasks. Used by all classes that have background tasks."""
 
 import asyncio
 from typing import Any
 
 
 async def cancel(*tasks: "asyncio.Task[Any] | None") -> None:
-    """Cancel tasks and wait until they have ended; None stands for one that was never started.
+    """Cancel tasks and wait until they have ended; None is a task that was never started.
 
-    Raises the error with which one of them has failed, if any.
+    Raises the error of the first task that has failed, if any.
     """
     running = [task for task in tasks if task is not None]
     for task in running:

@@ -1,4 +1,4 @@
-"""Time limits: for answers of servers, and for many short pieces of work. Used with Redis and by the pipeline."""
+"""Time limits for answers of servers, and for many short tasks. Used with Redis and by the pipeline."""
 
 import asyncio
 from contextlib import suppress
@@ -7,31 +7,29 @@ from typing import Final
 
 SLICES: Final = 8
 
-_Piece = tuple[float, int]  # when it is due, and how often its task had been cancelled before
+_Piece = tuple[float, int]  # the deadline, and the number of cancellation requests of its task before
 
 
 class Deadlines:
-    """Cancels work that takes longer than `seconds`. All work has the same limit: the first to begin is the first due.
+    """Cancels work that takes longer than `seconds`, the same limit for all: deadlines are in the order of beginning.
 
-    `asyncio.timeout` makes and cancels a timer of the event loop for each piece of work, nearly all of which ends
-    long before. A task has one such block at a time.
+    `asyncio.timeout` creates and cancels a timer of the event loop for each piece of work, although nearly all of it
+    ends long before. A task has one such block at a time.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.pending: dict[asyncio.Task[object], _Piece] = {}  # in the order of their beginning
-        self._loop: asyncio.AbstractEventLoop | None = (
-            None  # to ask for it each time costs a system call on Python 3.11
-        )
-        self._expired: dict[asyncio.Task[object], _Piece] = {}  # until their tasks have noticed
-        self._timer: asyncio.TimerHandle | None = None  # for the first; that one may be over by now
+        self._loop: asyncio.AbstractEventLoop | None = None  # cached: looking it up is a system call on Python 3.11
+        self._expired: dict[asyncio.Task[object], _Piece] = {}  # cancelled, until their blocks end
+        self._timer: asyncio.TimerHandle | None = None  # for the first deadline; its block may have ended
 
     def __enter__(self) -> None:
-        """For a `with` block of the current task, which raises TimeoutError when it takes too long."""
+        """Begin a block of the current task, which raises TimeoutError when it takes too long."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if task is None:
-            raise RuntimeError("only a task can be given up")
+            raise RuntimeError("only a task has deadlines")
         due = loop.time() + self.seconds
         self.pending[task] = due, task.cancelling()
         if self._timer is None:
@@ -44,7 +42,7 @@ class Deadlines:
         if task is None or self.pending.pop(task, None) is not None:
             return
         _, cancelling = self._expired.pop(task)
-        # As asyncio.timeout: a task that was cancelled by somebody else, too, ends as cancelled.
+        # Like asyncio.timeout: a task that other code has cancelled, too, ends as cancelled.
         if task.uncancel() <= cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
@@ -62,9 +60,9 @@ class Deadlines:
 class FairTimeout:
     """`async with FairTimeout(seconds):` raises TimeoutError when the block takes longer, as `asyncio.timeout` does.
 
-    It does not count the time in which this process was busy: a thousand clients that connect at once keep the event
-    loop busy for a second, and an answer that arrived in the first millisecond is read after the timer fires. So the
-    time is divided into slices, and each is started when the one before was seen to have ended: the loop reads its
+    It does not count the time in which this process was busy. A thousand clients that connect together keep the event
+    loop busy for a second: an answer that arrived in the first millisecond would be read after the timer has fired. So
+    the time is divided into slices, and each starts when the loop has handled the end of the one before: it reads its
     sockets several times before the block is cancelled.
     """
 
@@ -95,7 +93,7 @@ class FairTimeout:
 
 
 async def wait_until(moment: float, event: asyncio.Event) -> None:
-    """Sleep until a moment of the loop's clock, or until `event` is set."""
+    """Sleep until a time of the loop's clock, or until `event` is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout_at(moment):
             await event.wait()

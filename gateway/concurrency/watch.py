@@ -1,4 +1,4 @@
-"""Knows whether a server answers: from how its uses end, and from probes while nobody uses it. Used by its clients."""
+"""Detects whether a server answers: by the results of calls, and by probes while it is idle. Used by its clients."""
 
 import asyncio
 import random
@@ -12,16 +12,16 @@ from gateway.concurrency.tasks import cancel
 
 log = structlog.get_logger()
 
-FIRST_PAUSE: Final = 0.1  # s after the first probe that failed; twice as long after each further one
-LAST_PAUSE: Final = 5.0  # s between two probes, however long the server has been away: there is no last try
+FIRST_PAUSE: Final = 0.1  # s after the first failed probe; doubled after each further one
+LAST_PAUSE: Final = 5.0  # s between two probes at most; probing never stops
 
 
 class ServerWatch:
-    """The state of one server. Moments are those of `time.perf_counter`.
+    """The state of one server. Times are those of `time.perf_counter`.
 
     Args:
-        name: Of the server, for the task.
-        probe: Asks the server something, on a connection of its own and in bounded time. Raises if it is away.
+        name: The name of the server, for tasks and logs.
+        probe: Sends a request on a connection of its own, in bounded time. Raises if the server is away.
         interval: s without an answer after which an idle server is probed.
         tried: Called before each probe.
     """
@@ -33,8 +33,8 @@ class ServerWatch:
         self._probe = probe
         self._interval = interval
         self._tried = tried
-        self.away = False  # calls in between fail at once
-        self.answered = 0.0  # when a use or a probe succeeded last; the users of the server set it
+        self.away = False  # while it is True, clients refuse calls at once
+        self.answered = 0.0  # when a call or a probe succeeded last; clients set it
         self._pause = FIRST_PAUSE
         self._wake = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
@@ -43,29 +43,29 @@ class ServerWatch:
         self._returns: list[Callable[[], Awaitable[object]]] = []
 
     def before_return(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Call `act` each time the server answers again, before it is used. What it raises is logged."""
+        """Call `act` each time the server answers again, before it is used. Its errors are logged."""
         self._preparations.append(act)
 
     def on_return(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Call `act` each time the server is back. What it raises is logged."""
+        """Call `act` each time the server is back in use. Its errors are logged."""
         self._returns.append(act)
 
     def failed(self, began: float) -> None:
-        """Report a use that ended without an answer.
+        """Report a call that ended without an answer.
 
-        While others are answered it is that use's own trouble, such as a lock. If nobody has been answered since it
-        began, a probe tells whether the server is away.
+        If other calls were answered since it `began`, the server is not away: the call may have waited for a lock.
+        Otherwise the server is probed.
         """
         if self.answered < began and not self.away:
             self._wake.set()
 
     def leave(self) -> None:
-        """Take the server for away until a probe is answered."""
+        """Regard the server as away until a probe is answered."""
         self.away = True
         self._wake.set()
 
     async def check(self, within: float | None = None) -> bool:
-        """Return whether the server answers. It is probed unless it has answered within so many seconds."""
+        """Return whether the server answers. It is probed unless it has answered `within` so many seconds."""
         if self.away or within is None or time.perf_counter() - self.answered >= within:
             if self._checking is None or self._checking.done():
                 self._checking = asyncio.create_task(self._check(), name=f"check of {self._name}")
@@ -73,7 +73,7 @@ class ServerWatch:
         return not self.away
 
     def start(self) -> None:
-        """Begin to probe."""
+        """Start to probe."""
         self._running = asyncio.create_task(self._run(), name=f"watch of {self._name}")
 
     async def close(self) -> None:
@@ -97,14 +97,14 @@ class ServerWatch:
         self._tried()
         try:
             await self._probe()
-        except Exception:  # how it is away is logged where it is used
+        except Exception:  # its client logs the outage
             self.leave()
             return
         self.answered = time.perf_counter()
         self._pause = FIRST_PAUSE
         if not self.away:
             return
-        await self._call(self._preparations)  # the server is away while one takes long, or hangs
+        await self._call(self._preparations)  # until they end the server counts as away
         self.away = False
         await self._call(self._returns)
 
@@ -113,4 +113,4 @@ class ServerWatch:
             try:
                 await act()
             except Exception:
-                log.exception("what follows the return of a server failed", server=self._name)
+                log.exception("a callback for the return of a server failed", server=self._name)

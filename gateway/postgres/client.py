@@ -1,4 +1,4 @@
-"""Tortoise's PostgreSQL client made safe: waiting is bounded, no connection is lost. Tortoise loads it by its name."""
+"""Tortoise's PostgreSQL client with bounded waiting, which loses no connection. Tortoise loads this module by name."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,12 +14,12 @@ from tortoise.exceptions import OperationalError, TransactionManagementError
 
 from gateway.instruments import PoolUse
 
-# After these nobody knows what the connection is doing. Finding out may take as long as a hung server likes, so the
-# connection is dropped; the server then rolls back what was open.
+# After these the state of the connection is unknown, and a hung server could delay any query for it. So the connection
+# is dropped; the server then rolls back an open transaction.
 BROKEN = (asyncio.CancelledError, TimeoutError, OSError)
 
-# A server that answers so takes no writes, or is about to end the connection. The next connection may reach another
-# server: a standby that was promoted, or the same one when it is writable again.
+# A server that answers with these refuses writes, or is about to end the connection. The next connection may reach
+# another server: a standby that was promoted, or the same server when it accepts writes again.
 GIVEN_UP = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresConnectionError,
@@ -38,11 +38,11 @@ _custom_plans: ContextVar[bool] = ContextVar("custom_plans", default=False)
 
 @contextmanager
 def custom_plans() -> Iterator[None]:
-    """Have PostgreSQL plan the statements of the block for their values, each time.
+    """Have PostgreSQL plan each statement of the block for its values.
 
-    For statements whose best plan depends on the values: filters that are given or not, a common word or a rare one. A
-    plan that is kept must do for all of them. It costs a round trip, and the planning. Through PgBouncer all statements
-    are planned so.
+    For statements whose best plan depends on the values: optional filters, a common word or a rare one. A cached plan
+    is the same for all of them. It costs a round trip, and the planning. Through PgBouncer all statements are planned
+    like this.
     """
     token = _custom_plans.set(True)
     try:
@@ -55,19 +55,19 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that is not reset between two uses, which saves a round trip: our statements leave no state."""
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
-        """Return the rows of a statement; within `custom_plans` of one without a name, of which no plan is kept."""
+        """Return the rows of a statement; within `custom_plans` it has no name, so PostgreSQL caches no plan."""
         if not _custom_plans.get() or not self._stmt_cache_enabled:
             return await super().fetch(query, *args, **options)
         statement = await self.prepare(query, name="")
         return await statement.fetch(*args, **options)
 
     def get_reset_query(self) -> str:
-        """Nothing."""
+        """Return no statement."""
         return ""
 
 
 class PostgresClient(AsyncpgDBClient):
-    """The pool behind all models. `dsn` and `pool` come from the credentials, the rest of them is not used."""
+    """The pool behind all models. `dsn` and `pool` are in the credentials, whose other items are not used."""
 
     def __init__(self, dsn: SecretStr, pool: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -90,7 +90,7 @@ class PostgresClient(AsyncpgDBClient):
             self._pool = None
 
     async def renew(self) -> None:
-        """Make new connections for uses to come: after an outage nobody knows whether those there are lead anywhere."""
+        """Replace each connection before its next use: after an outage the open ones may be dead."""
         if self._pool is not None:
             await self._pool.expire_connections()
 
@@ -104,7 +104,7 @@ class PostgresClient(AsyncpgDBClient):
         seconds = self._options["timeout"]
         self._waiting += 1
         try:
-            # Not by a time-out of asyncpg's: that is asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
+            # Not the time-out of asyncpg, which uses asyncio.wait_for: on Python 3.11 it can swallow a cancellation.
             async with asyncio.timeout(seconds):
                 connection = await pool.acquire()
         finally:
@@ -124,10 +124,10 @@ class PostgresClient(AsyncpgDBClient):
             await pool.release(connection, timeout=seconds)
 
     def use(self) -> PoolUse:
-        """How the pool is used. What asyncpg holds in use for longer than a moment without a caller of ours is lost."""
+        """Return the use of the pool. Connections that asyncpg counts as in use, but no caller has, are lost."""
         pool: Any = self._pool
         size = self._options["max_size"]
-        in_use = 0 if pool is None else size - pool._queue.qsize()  # noqa: SLF001  it tells of connected ones alone
+        in_use = 0 if pool is None else size - pool._queue.qsize()  # noqa: SLF001  the public size counts only open ones
         waiting = max(0, self._waiting - max(0, in_use - self._leases))  # the others are connecting
         return PoolUse(in_use, waiting, size, max(0, in_use - self._leases - self._waiting))
 
@@ -153,7 +153,7 @@ class PostgresClient(AsyncpgDBClient):
         return self.transaction()
 
 
-WRAPPED = (OperationalError, TransactionManagementError)  # what Tortoise makes of errors of statements
+WRAPPED = (OperationalError, TransactionManagementError)  # the errors in which Tortoise wraps asyncpg's
 
 
 def cause(error: BaseException) -> BaseException:

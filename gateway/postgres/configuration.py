@@ -10,12 +10,12 @@ from gateway.settings import Settings
 
 def configuration(settings: Settings, spec: DatabaseSpec = MAIN) -> dict[str, Any]:
     """Return Tortoise's configuration of one database. Raises SettingsError unless the settings have its URL."""
-    # Tortoise logs every statement with its values when asked for debug logs: messages, addresses, hashes.
+    # At level DEBUG Tortoise logs every statement with its values: messages, addresses, hashes.
     logging.getLogger("tortoise").setLevel(logging.INFO)
     seconds = settings.database_timeout.total_seconds()
     pool: dict[str, Any] = {
-        # One connection to begin with. With a least number asyncpg looks for a server that is away by itself, and logs
-        # a traceback each time.
+        # With a higher minimum asyncpg itself tries to reconnect to a server that is away, and logs a traceback each
+        # time.
         "init_size": 1,
         "min_size": 0,
         "max_size": settings.database_pool_size,
@@ -29,11 +29,11 @@ def configuration(settings: Settings, spec: DatabaseSpec = MAIN) -> dict[str, An
         # A statement that timed out here must not continue on the server, holding locks.
         limit = int(seconds * 1000)
         pool["server_settings"] |= {
-            # A plan that was made while a table is empty is kept while it grows: it must not scan what has an index.
+            # A plan that was made for an empty table stays cached while the table grows: it must use the indexes.
             "enable_seqscan": "off",
-            "jit": "off",  # compiling takes longer than any statement here
+            "jit": "off",  # compilation takes longer than any statement here
             "statement_timeout": f"{limit}",
-            "idle_in_transaction_session_timeout": f"{2 * limit}",  # a node that was stopped by a signal
+            "idle_in_transaction_session_timeout": f"{2 * limit}",  # for a node that was suspended by a signal
         }
     credentials = {"dsn": spec.url(settings), "pool": pool}
     return {

@@ -1,4 +1,4 @@
-"""The connections of one process to all databases that it was told of. Built by composition roots; routes ask it."""
+"""The connections of one process to all configured databases. Built by composition roots; used by routes."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +18,7 @@ class Databases:
         self.main = self._databases[MAIN.name]
 
     def __contains__(self, name: str) -> bool:
-        """Whether the settings say where a database is."""
+        """Return whether a database has a URL in the settings."""
         return name in self._databases
 
     async def open(self) -> None:
@@ -41,8 +41,8 @@ class Databases:
     async def client(self, name: str, interval: float | None = None) -> Database:
         """Return a database that has answered within `interval` s, DATABASE_CHECK_INTERVAL unless given.
 
-        It is probed if need be. Nothing that it is asked afterwards is repeated. Raises Unavailable if it is away: at
-        once while that is known, since a probe of a frozen server takes as long as the time-out.
+        It is probed if necessary. Later statements are not repeated. Raises Unavailable if it is away: at once while
+        that is known, since a probe of a frozen server takes as long as the time-out.
         """
         database = self.client_sync(name)
         if database.watch.away or not await database.watch.check(self._interval if interval is None else interval):
@@ -55,6 +55,6 @@ class Databases:
             self._databases[name].watch.before_return(act)
 
     def on_reconnect(self, name: str, act: Callable[[], Awaitable[object]]) -> None:
-        """Call `act` each time a database is back."""
+        """Call `act` each time a database answers again, after the `before_reconnect` calls."""
         if name in self._databases:
             self._databases[name].watch.on_return(act)

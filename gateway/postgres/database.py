@@ -1,7 +1,7 @@
-"""The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by all that store something.
+"""The connections to PostgreSQL: a bounded pool, bounded waiting, one kind of error. Used by all services that store.
 
-The models of the main database find its pool through Tortoise's process-wide context, so one process has one of it open
-at a time. Those of another database find theirs within its `guard`.
+The models of the main database find its pool through Tortoise's process-wide context, so a process has only one of them
+open at a time. The models of another database find their pool within its `guard`.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
-PROBE = 1.0  # s that reconnecting may take at least
+PROBE = 1.0  # s for a probe, which connects, if DATABASE_TIMEOUT is shorter
 READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on' AS read_only"
 
-# Pages that are really allocated on the disk, and gone with the transaction.
+# Allocates pages on the disk, and drops them with the transaction.
 WRITE_PROBE = (
     "CREATE TEMP TABLE dorami_write_probe (filler text) ON COMMIT DROP",
     "INSERT INTO dorami_write_probe SELECT repeat(md5(n::text), 60) FROM generate_series(1, 200) n",
@@ -40,13 +40,13 @@ WRITE_PROBE = (
 
 
 class Database:
-    """One process's connections to one database. Every use goes into `guard`, which bounds it and maps its errors:
+    """One process's connections to one database. Use it only within `guard`, which bounds the call and maps its errors:
 
     async with database.guard("streams.get"):
         await Stream.get_or_none(key=key)
 
-    While the database is known to be away, `guard` says so at once: a frozen one costs its first users their time-out,
-    until a probe has found it away, too, and later ones nothing. `watch` finds out when it is back.
+    While the database is known to be away, `guard` raises at once: with a frozen server only the first callers wait for
+    the time-out, until a probe has failed, too. `watch` detects when it is back.
     """
 
     _client: PostgresClient  # while it is open
@@ -62,15 +62,15 @@ class Database:
         tries = metrics.database_probes.labels(spec.name)
         self.watch = ServerWatch(spec.title, self._probe, settings.check_interval.total_seconds(), tries.inc)
         self._writes = Outage(f"the {spec.title} takes no writes", f"the {spec.title} takes writes again", quiet=0)
-        self._writable = True  # as far as the last write that failed for want of it, or the last probe, tells
+        self._writable = True  # by the last probe, or a write that was refused since
         self._context = TortoiseContext()
 
     async def open(self, *, required: bool = True) -> None:
-        """Make the first connection, and watch the database from now on.
+        """Open the first connection, and watch the database from now on.
 
-        Raises Unavailable if it is away, unless it is not `required`: then it is used when it is back.
+        Raises Unavailable if it is away. If it is not `required`, it is used as soon as it is back.
         """
-        with self._context:  # of this task only while it is made; everybody else finds it by the fallback
+        with self._context:  # only for this task, during init; other tasks find the context by the fallback
             await self._context.init(self._config, _enable_global_fallback=self._spec is MAIN)
         self._client = cast("PostgresClient", self._context.db())
         self._metrics.database_pools.watch("calls" if self._spec is MAIN else self.name, self._client.use)
@@ -94,9 +94,9 @@ class Database:
         await self._context.close_connections()
 
     async def ping(self) -> bool:
-        """Whether PostgreSQL answers in time and takes writes. Never raises.
+        """Return whether PostgreSQL answers in time and accepts writes. Never raises.
 
-        A read-only server says so when asked. A full disk does not, so after a write that failed for it a small one is
+        A read-only server reports it. A full disk is only noticed by a write, so after a failed write a small one is
         tried until it succeeds.
         """
         if self.watch.away and not await self.watch.check():
@@ -112,7 +112,7 @@ class Database:
                     self._note_writable(True)
         except Unavailable:
             return False
-        except OperationalError:  # the account may not create temporary tables, so there is no knowing
+        except OperationalError:  # the account may not create temporary tables, so writes cannot be tested
             log.debug("writing could not be probed", exc_info=True)
             self._note_writable(True)
         return self._writable
@@ -136,21 +136,21 @@ class Database:
     async def guard(self, call: str) -> AsyncIterator[None]:
         """Bound and time a use of the database; `call` is its name in the metrics.
 
-        Raises Unavailable for every way in which PostgreSQL can fail to do it, within DATABASE_TIMEOUT, and
-        InvalidPayload for a text that no database can store, and ConstraintError.
+        Raises Unavailable, within DATABASE_TIMEOUT, for every failure of PostgreSQL, InvalidPayload for a text that no
+        database can store, and ConstraintError.
         """
         if self.watch.away:
             self._metrics.database.labels(call, "unavailable").observe(0)
             raise Unavailable(self._spec.title)
         started = time.perf_counter()
-        outcome = "failed"  # by what was done with the answer
+        outcome = "failed"  # in the code that used the answer
         try:
             with mapped(call, self._outage, self._spec):
                 async with asyncio.timeout(self._timeout):
                     if self._spec is MAIN:
                         yield
                     else:
-                        with copy.copy(self._context):  # a copy, since it remembers what to go back to
+                        with copy.copy(self._context):  # a copy, because it stores the previous context
                             yield
             outcome = "ok"
             self._outage.worked()
@@ -168,7 +168,7 @@ class Database:
             self._metrics.database.labels(call, outcome).observe(ended - started)
 
     async def _probe(self) -> None:
-        """Ask the server something, on a connection of its own: those of the pool may all be in use, or dead."""
+        """Run a query on a connection of its own: those of the pool may all be in use, or dead."""
         async with asyncio.timeout(max(self._timeout, PROBE)):
             connection = await asyncpg.connect(self._url.get_secret_value(), statement_cache_size=0)
             try:
@@ -207,6 +207,6 @@ def mapped(call: str, outage: Outage | None = None, spec: DatabaseSpec = MAIN) -
         ours = isinstance(real, ValueError) and not isinstance(real, OSError)  # a refused certificate is both
         if ours or not isinstance(real, AWAY):
             raise  # a mistake of ours: a value of the wrong type, an invalid statement
-        if outage is not None and not isinstance(real, UNWRITABLE):  # which is an outage of its own kind
+        if outage is not None and not isinstance(real, UNWRITABLE):  # UNWRITABLE is logged as another outage
             outage.failed(call=call, reason=type(real).__name__)
         raise Unavailable(spec.title) from real

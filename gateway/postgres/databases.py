@@ -1,6 +1,6 @@
 """The registry of databases: the name of each, its models, its migrations and the setting with its URL.
 
-Used by everything that opens, migrates or describes a database. `docs/databases.md` says how another one is added.
+Used by all code that opens, migrates or describes a database. `docs/databases.md` says how another one is added.
 """
 
 import pkgutil
@@ -18,7 +18,7 @@ from gateway.settings import Settings, SettingsError
 
 @dataclass(frozen=True)
 class DatabaseSpec:
-    """One database. Its name is that of `dorami db -d NAME`, of its models' package and of its setting RDS_NAME_URL."""
+    """One database. Its name is used in `dorami db -d NAME`, its models' package and its setting RDS_NAME_URL."""
 
     name: str
     label: str  # of its models in Tortoise and aerich, and of its folder in migrations/
@@ -30,7 +30,7 @@ class DatabaseSpec:
 
     @property
     def title(self) -> str:
-        """What it is called in errors and logs."""
+        """Its name in errors and logs."""
         return "database" if self.name == "main" else f"{self.name} database"
 
     @property
@@ -70,7 +70,7 @@ DATABASES: Final = (MAIN, ANALYTICS)
 
 
 def find(name: str, among: Iterable[DatabaseSpec] = DATABASES) -> DatabaseSpec:
-    """Return the database of this name. Raises SettingsError, with the names that there are."""
+    """Return the database of this name. Raises SettingsError, with the known names, if there is none."""
     known = {spec.name: spec for spec in among}
     if name not in known:
         raise SettingsError([f"there is no database {name} (there are: {', '.join(known)})"])

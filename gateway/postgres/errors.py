@@ -37,13 +37,13 @@ SILENT = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
-# It answers, but takes no writes.
+# Errors of a server that answers, but accepts no writes.
 UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.PostgresIOError)
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # text with a NUL
 
 
 class ConstraintError(IntegrityError):
-    """The tables refuse a row. The text is the constraint's name: PostgreSQL's would quote the row, hashes and all."""
+    """A constraint refuses a row. The text is its name: PostgreSQL's text quotes the row, including hashes."""
 
 
 class UniqueError(ConstraintError):

@@ -26,7 +26,7 @@ class MigrationsLocked(MigrationError):
 
 
 class Migration:
-    """One file of migrations. It is read once; what is run is what was hashed."""
+    """One file of migrations. It is read once, so that the hashed text is the one that runs."""
 
     def __init__(self, file: Path) -> None:
         match = _NAME.fullmatch(file.stem)
@@ -36,7 +36,7 @@ class Migration:
         self.name = file.stem
         self.number = int(match["number"])
         self.sha256 = hashlib.sha256(text.encode()).hexdigest()
-        # In its package, so that it can import what is beside it, from whichever folder it was read.
+        # As a module of its package, so that its imports of siblings work, whatever the folder.
         module = ModuleType(f"migrations.{file.parent.name}.{file.stem}")
         module.__file__, module.__package__ = str(file), f"migrations.{file.parent.name}"
         exec(compile(text, str(file), "exec"), module.__dict__)  # noqa: S102  the project's own file
@@ -44,7 +44,7 @@ class Migration:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether its statements are run in a transaction. If not it is a single one."""
+        """Whether its statements are run in a transaction. If not, it has a single one."""
         return bool(getattr(self._module, "RUN_IN_TRANSACTION", True))
 
     async def up(self) -> str:
@@ -56,15 +56,15 @@ class Migration:
         return str(await self._module.downgrade(None))
 
     def models(self) -> dict[str, Any]:
-        """Return what the models are after it, as aerich describes them."""
-        from aerich.utils import decompress_dict  # with Tortoise it takes 0.1 s
+        """Return the state of the models after it, as aerich describes them."""
+        from aerich.utils import decompress_dict  # the import, with Tortoise, takes 0.1 s
 
         state = getattr(self._module, "MODELS_STATE", None)
         return decompress_dict(state) if state else {}
 
 
 def read(folder: Path) -> list[Migration]:
-    """Return the migrations of a folder in their order. Raises MigrationError for two of one number."""
+    """Return the migrations of a folder in order. Raises MigrationError if two have the same number."""
     found = sorted(map(Migration, folder.glob("[0-9]*.py")), key=lambda migration: migration.number)
     for one, other in itertools.pairwise(found):
         if one.number == other.number:
@@ -73,7 +73,7 @@ def read(folder: Path) -> list[Migration]:
 
 
 class Applied(NamedTuple):
-    """The record of an applied migration. Records from before there were hashes have only a name."""
+    """The record of an applied migration. Records of versions without hashes have only a name."""
 
     name: str
     sha256: str | None
@@ -83,11 +83,11 @@ class Applied(NamedTuple):
 
 @dataclass(frozen=True)
 class Status:
-    """The applied migrations of a database beside the files."""
+    """The applied migrations of a database, and the files."""
 
     files: Sequence[Migration]
     applied: Sequence[Applied]  # in the order in which they were applied
-    invalid: Sequence[str]  # indexes whose creation was broken off
+    invalid: Sequence[str]  # indexes whose creation was interrupted
 
     @property
     def pending(self) -> list[Migration]:
@@ -112,20 +112,20 @@ class Status:
         ]
 
     def to_apply(self, to: int | None = None) -> list[Migration]:
-        """Return those that bring the database up to a number, or to the last.
+        """Return the migrations that bring the database up to a number, or to the last.
 
         Raises MigrationError for a database that is ahead of the code, or whose migrations were edited.
         """
         if missing := [migration for migration in self.pending if to is None or migration.number <= to]:
-            self._refuse_strange()
+            self._refuse_unknown()
         return missing
 
     def to_undo(self, *, count: int | None = None, to: int | None = None) -> list[Migration]:
-        """Return those that go when the last `count` are undone, or all after the number `to`: the newest first.
+        """Return the last `count` migrations, or all after the number `to`, the newest first.
 
-        Raises MigrationError for the first of all, for more than there are, and where `to_apply` does.
+        Raises MigrationError if that includes the first migration or more than there are, and where `to_apply` does.
         """
-        self._refuse_strange()
+        self._refuse_unknown()
         files = {migration.name: migration for migration in self.files}
         newest = [files[applied.name] for applied in reversed(self.applied)]
         if count is not None:
@@ -138,7 +138,7 @@ class Status:
             raise MigrationError(f"there is no applied migration {to}")
         return [migration for migration in newest if migration.number > to]
 
-    def _refuse_strange(self) -> None:
+    def _refuse_unknown(self) -> None:
         if self.ahead:
             raise MigrationError(f"the database is ahead of this version: it has {', '.join(self.ahead)}")
         if self.edited:

@@ -1,7 +1,7 @@
-"""What a database records of its migrations: which are applied, since when, from which file. Used by the migrations.
+"""The records of applied migrations in a database. Used by the migrations.
 
-The table `aerich` has aerich's form. The table `dorami_migrations` has what aerich omits: the hash of each file when it
-was applied, when that was and how long it took.
+The table `aerich` has aerich's columns. The table `dorami_migrations` has what aerich omits: the hash of each applied
+file, the time and the duration.
 """
 
 import json
@@ -39,9 +39,9 @@ WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER
 
 
 class MigrationRecords:
-    """The records of one database, on a connection that the caller gives.
+    """The records of one database, on the caller's connection.
 
-    `label` is that of the database in aerich's table, `files` are all of its migrations.
+    `label` is the name of the database in aerich's table, `files` are all of its migrations.
     """
 
     def __init__(self, label: str, files: Sequence[Migration]) -> None:
@@ -70,9 +70,9 @@ class MigrationRecords:
         return Status(self._files, applied, await invalid_indexes(db))
 
     async def add(self, db: Any, migration: Migration, seconds: float | None) -> None:
-        """Record a migration as applied, in so many seconds if it was run."""
+        """Record a migration as applied; `seconds` is the duration, None if it was not run."""
         models = json.dumps(migration.models())
-        await db.execute(_AERICH)  # unless the first file makes the table itself, as aerich's own do
+        await db.execute(_AERICH)  # aerich's own first migrations create the table themselves
         await db.execute(
             "INSERT INTO aerich (version, app, content) VALUES ($1, $2, $3)",
             f"{migration.name}.py",
@@ -91,5 +91,5 @@ class MigrationRecords:
 
 
 async def invalid_indexes(db: Any) -> list[str]:
-    """Return the names of indexes that were not built to the end."""
+    """Return the names of indexes that were not built completely."""
     return [row["relname"] for row in await db.fetch(_INVALID)]

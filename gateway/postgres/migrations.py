@@ -1,9 +1,9 @@
-"""Applies and undoes migrations, each once even if several processes start at a time. Called by the command line.
+"""Applies and undoes migrations, each once even if several processes start together. Called by the command line.
 
-A migration is one transaction: the lock of migrations, the file's statements and the record of them are committed
-together, so that a process that is killed leaves nothing behind. The lock belongs to the transaction, because behind
-PgBouncer a session's lock would stay on the pooled connection. No statement waits long for a lock on a table, because
-everybody who comes later waits behind it: it gives up, and is tried again.
+A migration is one transaction: the lock of migrations, the file's statements and their record are committed together,
+so a process that is killed leaves nothing behind. The lock belongs to the transaction, because behind PgBouncer a
+session's lock would stay on the pooled connection. No statement waits long for a lock on a table, because later
+statements of others wait behind it: it fails, and is repeated.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ log = structlog.get_logger()
 
 POLL: Final = 0.1  # s between two tries for the lock of migrations
 WAIT: Final = 300.0  # s for another process's migrations; longer means that it is stuck
-LOCK_TIMEOUT: Final = 0.5  # s that a statement waits for a lock on a table, and everybody else behind it
-LOCK_PAUSE: Final = (0.5, 1.5)  # s until it is tried again, at random
-LOCK_WAIT: Final = 60.0  # s after which it is not tried again
-STEP: Final = 3600.0  # s that one migration may take, apart from waiting
-SHORT: Final = 30.0  # s that everything else may take that is asked of the database
+LOCK_TIMEOUT: Final = 0.5  # s that a statement waits for a lock on a table; others wait behind it
+LOCK_PAUSE: Final = (0.5, 1.5)  # s until it is repeated, at random
+LOCK_WAIT: Final = 60.0  # s after which it is not repeated
+STEP: Final = 3600.0  # s that one migration may take without its waiting for locks
+SHORT: Final = 30.0  # s that any other statement may take
 
 _INDEX = re.compile(
     r"\s*(?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+)INDEX\s+CONCURRENTLY\s+(?P<careful>IF\s+(?:NOT\s+)?EXISTS\s+)?\"?(?P<name>\w+)\"?",
     re.IGNORECASE,
 )
 
-# Whatever the server sets for sessions and transactions would end a migration that has to take long.
-_PATIENT = """
+# The server's own limits for sessions and transactions would end a long migration.
+_NO_LIMITS = """
 SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"""
 
@@ -53,11 +53,11 @@ class Migrations:
     """The migrations of one database.
 
     Args:
-        label: Of the database in aerich's table.
+        label: The name of the database in aerich's table.
         files: All migrations of the database.
-        url: Of the database.
-        spec: The database, by which errors name it.
-        pooled: Whether PgBouncer is there, through which nothing can be set for a session.
+        url: The URL of the database.
+        spec: The database, for the texts of errors.
+        pooled: Whether connections go through PgBouncer, where settings of a session are impossible.
         timeout: s for a connection.
         wait: s for another process's migrations.
         lock_wait: s for locks on tables.
@@ -91,7 +91,7 @@ class Migrations:
     def of(
         cls, settings: Settings, spec: DatabaseSpec = MAIN, *, wait: float = WAIT, lock_wait: float = LOCK_WAIT
     ) -> "Migrations":
-        """Return those of a database of the settings. Raises SettingsError if it has no URL there."""
+        """Return the migrations of a database of the settings. Raises SettingsError if it has no URL there."""
         direct = spec.direct_url(settings)
         return cls(
             spec.label,
@@ -134,7 +134,7 @@ class Migrations:
     async def note(self, name: str, *, applied: bool) -> None:
         """Record a migration as applied or not applied, without running it.
 
-        For a database that was made in another way, or repaired by hand.
+        For a database that was created in another way, or repaired by hand.
         """
         migration = next((migration for migration in self.files if migration.name == name), None)
         if migration is None:
@@ -170,7 +170,7 @@ class Migrations:
                 if time.monotonic() >= deadline:
                     problem = f"{name}: somebody else has held a lock that it needs for {self._lock_wait:g} s"
                     raise MigrationsLocked(problem) from error
-                log.info("a migration gives way to others and is tried again", migration=name)
+                log.info("a migration waits for a lock of others and is repeated", migration=name)
                 await asyncio.sleep(random.uniform(*LOCK_PAUSE))  # noqa: S311  nothing to guess
             except TimeoutError as error:
                 raise MigrationError(f"{name}: has taken longer than {STEP:g} s") from error
@@ -187,7 +187,7 @@ class Migrations:
     async def _undo(self, db: Any, migration: Migration) -> None:
         statements = await migration.down()
         if not statements.strip():
-            raise MigrationError(f"{migration.name} does not say how it is undone")
+            raise MigrationError(f"{migration.name} has no downgrade")
         await self._run(db, migration, statements)
         await self._records.remove(db, migration)
 
@@ -195,7 +195,7 @@ class Migrations:
         if migration.in_transaction:
             await db.execute(statements, timeout=STEP)
         else:
-            # What was asked last keeps its snapshot until something else is, and the statement would wait for it.
+            # The last statement keeps its snapshot until the next one, and the migration would wait for it.
             await db.execute("SELECT 1")
             async with self._connection() as own:
                 await self._run_alone(own, migration, statements)
@@ -203,19 +203,19 @@ class Migrations:
     async def _run_alone(self, db: Any, migration: Migration, statement: str) -> None:
         """Run one statement without a transaction.
 
-        If the process is killed before the note is committed it is run again, so it must be harmless then. Creating an
-        index is not by itself: what was broken off leaves an INVALID index, which is dropped first.
+        If the process is killed before the record is committed it is run again, so a repetition must be harmless. For
+        the creation of an index it is not: an interrupted one leaves an INVALID index, which is dropped first.
         """
         index = _INDEX.match(statement)
         if index is not None and not index["careful"]:
             raise MigrationError(f"{migration.name} may be run again: it needs IF EXISTS or IF NOT EXISTS")
-        # It makes nobody wait while it waits itself, for locks and for transactions that began before.
-        if not self._pooled:  # PgBouncer would give the connection with its settings to somebody else
+        # While it waits for locks and for earlier transactions, nothing waits behind it.
+        if not self._pooled:  # PgBouncer would give the connection with its settings to another client
             await db.execute(f"SET lock_timeout = '{self._lock_wait:.3f}s'; SET statement_timeout = 0")
         if index is not None and index["name"] in await invalid_indexes(db):
             await db.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index["name"]}"', timeout=STEP)
         try:
-            await db.fetch(statement, timeout=STEP)  # in the protocol that takes exactly one statement
+            await db.fetch(statement, timeout=STEP)  # in the protocol that accepts exactly one statement
         except asyncpg.PostgresSyntaxError as error:
             if "multiple commands" in str(error):
                 raise MigrationError(f"{migration.name} has several statements, and no transaction") from error
@@ -238,7 +238,7 @@ class Migrations:
                 raise MigrationsLocked(f"another process has been applying migrations for {self._wait:g} s")
             await asyncio.sleep(POLL)
         try:
-            await db.execute(_PATIENT)
+            await db.execute(_NO_LIMITS)
             await db.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
             yield
         except BROKEN:
@@ -257,7 +257,7 @@ class Migrations:
                 self._url,
                 timeout=self._timeout,
                 command_timeout=SHORT,
-                statement_cache_size=0,  # each statement is asked once, and PgBouncer may serve it on any connection
+                statement_cache_size=0,  # each statement is sent once, and PgBouncer may run it on any connection
             )
             try:
                 yield db
@@ -266,17 +266,17 @@ class Migrations:
 
 
 async def pending(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
-    """Return the names of the migrations that are missing, in their order. Raises Unavailable."""
+    """Return the names of the missing migrations in order. Raises Unavailable."""
     return [migration.name for migration in (await Migrations.of(settings, spec).status()).pending]
 
 
 async def migrate(settings: Settings, spec: DatabaseSpec = MAIN) -> list[str]:
-    """Apply the migrations that are missing and return their names. Raises Unavailable and MigrationError."""
+    """Apply the missing migrations and return their names. Raises Unavailable and MigrationError."""
     return await Migrations.of(settings, spec).apply()
 
 
 async def migrate_optional(settings: Settings) -> list[str]:
-    """Migrate the databases besides the main one that answer, and return the names."""
+    """Migrate the databases besides the main one that are available; return the names of applied migrations."""
     names: list[str] = []
     for spec in configured(settings):
         if spec is not MAIN:
