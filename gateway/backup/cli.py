@@ -41,7 +41,7 @@ def create(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Back up all databases that the settings name, and Redis, while nodes go on."""
+    """Back up all databases of the settings, and Redis, while nodes continue to run."""
     from gateway.backup import create as making
     from gateway.backup.seal import recipients
     from gateway.backup.shelf import Keep
@@ -90,7 +90,7 @@ def list_(folder: Folder = None, as_json: Json = False) -> None:
 
 @backup.command(epilog="Example: dorami backup verify latest")
 def verify(name: Id = "latest", folder: Folder = None, identity: Identity = None, as_json: Json = False) -> None:
-    """Prove that a backup can be restored: check its files, load them into scratch databases, compare every count."""
+    """Test a backup: check its files, load them into scratch databases, compare all numbers of rows."""
     from gateway.backup import restore as restoring
     from gateway.backup import shelf
 
@@ -118,10 +118,10 @@ def restore(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put databases and Redis back to a backup. Stop nodes and workers before; the former databases are kept aside.
+    """Restore databases and Redis from a backup. Stop nodes and workers before; the former databases are renamed.
 
-    All that was written since the backup is gone, but for what was revoked: nobody who logged out comes back in.
-    Clients that come back get a fresh snapshot of their rooms.
+    Changes since the backup are lost, except revocations: sessions that have ended since then stay ended. Clients get a
+    fresh snapshot of their rooms when they return.
     """
     from gateway.backup import restore as restoring
     from gateway.backup import shelf

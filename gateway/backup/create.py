@@ -21,7 +21,7 @@ from gateway.settings import Settings
 
 TIMESTAMP_METRIC = "dorami_backup_timestamp_seconds"
 BYTES_METRIC = "dorami_backup_bytes"
-SPARE = 1.2  # times the size of the newest backup: what must be free before another one is begun
+SPARE = 1.2  # times the size of the newest backup: the free space that a new one needs
 
 
 async def create(
@@ -34,9 +34,9 @@ async def create(
     recipients: Sequence[Any],
     with_redis: bool,
 ) -> None:
-    """Make a backup of these databases, and of Redis, in a folder of its own below `folder`.
+    """Make a backup of these databases, and of Redis, in a new folder below `folder`. Raises Stop.
 
-    Main comes first, so that no event of its outbox is missing in analytics. Raises Stop.
+    The main database is first, so that no fact is missing in both its outbox and the analytics database.
     """
     started, began = time.monotonic(), manifests.now()
     _check_space(folder)

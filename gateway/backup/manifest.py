@@ -1,4 +1,4 @@
-"""The manifest of a backup, `manifest.json`. It is written last. Used by everything that reads a backup."""
+"""The manifest of a backup, `manifest.json`. It is written last. Used by all code that reads a backup."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from gateway.data.stops import Stop
 
 NAME = "manifest.json"
-FORMAT = 1  # of the backup; a newer one is refused
-CHUNK = 1 << 20  # bytes that are hashed at once
+FORMAT = 1  # of the backup; newer formats are refused
+CHUNK = 1 << 20  # bytes that are hashed at a time
 
 
 def _inside(path: str) -> str:
-    """Refuse a path that leads out of the backup: a manifest may have been made by somebody else."""
+    """Refuse a path that leads out of the backup: a manifest may be forged."""
     if path.startswith("/") or ".." in path.split("/"):
         raise ValueError("leads out of the backup")
     return path
@@ -33,13 +33,13 @@ class Part(BaseModel):
 
 
 class DatabaseContent(BaseModel):
-    """What one database held when it was backed up, all at the same moment."""
+    """The content of one database in the snapshot of the backup."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str  # of the registry of databases
     server: int  # major version of PostgreSQL
-    migration: str  # the newest that was applied
+    migration: str  # the newest applied one
     rows: dict[str, int]  # by table
     rooms: str = ""  # SHA-256 of the place of every room; empty for a database without rooms
 
@@ -51,8 +51,8 @@ class Manifest(BaseModel):
 
     format: int = FORMAT
     version: str  # of the gateway
-    created_at: datetime  # the moment at which the main database was dumped
-    seconds: float  # that it took
+    created_at: datetime  # when the backup was begun
+    seconds: float  # the duration
     databases: tuple[DatabaseContent, ...]
     redis: int | None  # keys; None if Redis was not backed up
     encrypted: bool = False
@@ -84,7 +84,7 @@ class Manifest(BaseModel):
         draft.replace(folder / NAME)
 
     def check(self, folder: Path, done: Callable[[int], None] = lambda _: None) -> None:
-        """Compare every part with the manifest. Raises Stop. `done` is told the bytes of each part."""
+        """Compare every part with the manifest, and call `done` with the bytes of each part. Raises Stop."""
         problems = []
         there = {path.relative_to(folder).as_posix() for path in files(folder)}
         for part in self.parts:

@@ -14,13 +14,13 @@ from gateway.data.programs import address, program
 from gateway.data.stops import Code, Stop
 from gateway.data.target import Target, connect
 
-# Tables that a backup is compared by: all ordinary ones.
+# The tables whose rows are counted: all ordinary ones.
 _TABLES = """
 SELECT quote_ident(relname) FROM pg_class
 WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = current_schema()::regnamespace ORDER BY relname"""
 _PLACES = "SELECT name, epoch, seq FROM rooms ORDER BY name"
 _LAST_MIGRATION = "SELECT version FROM aerich WHERE app = $1 ORDER BY id DESC LIMIT 1"
-# Connections of others: a running node would go on with what it has cached of the former database.
+# Connections of other programs: a running node would continue with cached values of the former database.
 _OTHERS = """
 SELECT coalesce(nullif(application_name, ''), 'a program') || ' from ' || coalesce(host(client_addr), 'this machine')
 FROM pg_stat_activity
@@ -32,13 +32,13 @@ Progress = Callable[[int], None]
 
 @asynccontextmanager
 async def moment(target: Target) -> AsyncIterator[tuple[Any, str]]:
-    """Hold one state of a database: a connection that sees it, and the name by which pg_dump sees it, too."""
+    """Open a snapshot of a database; yield a connection that reads it, and its name for pg_dump."""
     async with target.connect() as db, db.transaction(isolation="repeatable_read", readonly=True):
         yield db, await db.fetchval("SELECT pg_export_snapshot()")
 
 
 async def content(db: Any, target: Target) -> DatabaseContent:
-    """Return what a connection sees of a database. Raises Stop if it was never migrated."""
+    """Return the content of a database in a connection's snapshot. Raises Stop if it was never migrated."""
     if await db.fetchval("SELECT to_regclass('aerich')") is None:
         raise Stop(f"{target.name} was never migrated: there is nothing to back up")
     tables = [name for (name,) in await db.fetch(_TABLES)]
@@ -53,7 +53,7 @@ async def content(db: Any, target: Target) -> DatabaseContent:
 
 
 async def places(db: Any) -> str:
-    """Return a digest of where every room's log stands."""
+    """Return a digest of the epoch and the newest place of every room's log."""
     found = hashlib.sha256()
     for name, epoch, seq in await db.fetch(_PLACES):
         found.update(f"{name} {UUID(str(epoch))} {seq}\n".encode())
@@ -61,7 +61,7 @@ async def places(db: Any) -> str:
 
 
 async def dump(target: Target, snapshot: str, server: int, folder: Path, jobs: int, done: Progress) -> None:
-    """Dump what a snapshot sees into a folder. Raises Stop. `done` is told how many tables are finished."""
+    """Dump a snapshot into a folder, and call `done` with the number of finished tables. Raises Stop."""
     shown, environment = address(target.url)
     command = [
         *(program("pg_dump", server), "--format=directory", f"--jobs={jobs}", "--verbose", f"--file={folder}"),
@@ -70,14 +70,14 @@ async def dump(target: Target, snapshot: str, server: int, folder: Path, jobs: i
     problem = f"{target.name} could not be dumped"
     try:
         await _run([*command, "--compress=zstd"], environment, problem, done)
-    except Stop as stop:  # pg_dump says this before it writes anything
+    except Stop as stop:  # pg_dump fails with this before it writes anything
         if "does not support compression" not in str(stop):
             raise
         await _run([*command, "--compress=gzip"], environment, problem, done)
 
 
 async def load(url: str, server: int, folder: Path, jobs: int, done: Progress) -> None:
-    """Load a dump into an empty database. Raises Stop. `done` is told how many tables are finished."""
+    """Load a dump into an empty database, and call `done` with the number of finished tables. Raises Stop."""
     shown, environment = address(url)
     command = [
         *(program("pg_restore", server), f"--jobs={jobs}", "--exit-on-error", "--no-owner", "--no-privileges"),
@@ -111,22 +111,22 @@ async def _run(command: list[str], environment: Any, problem: str, done: Progres
             await process.wait()
 
 
-async def refuse_company(target: Target) -> None:
-    """Raise Stop while anybody else is connected to a database."""
+async def refuse_connections(target: Target) -> None:
+    """Raise Stop if other programs are connected to a database."""
     async with target.connect() as db:
         name = await db.fetchval("SELECT current_database()")
-        others = [who for (who,) in await db.fetch(_OTHERS, name)]
+        others = [client for (client,) in await db.fetch(_OTHERS, name)]
     if others:
         shown = [*dict.fromkeys(others)][:5]
         raise Stop(
             f"{len(others)} connections to {target.name} are open: stop all nodes and workers first",
-            *(f"  {who}" for who in shown),
+            *(f"  {client}" for client in shown),
             code=Code.REFUSED,
         )
 
 
 async def swap(target: Target, loaded: str, suffix: str) -> str:
-    """Give a database's name to the one that was loaded beside it; return the name that the former has now."""
+    """Rename a database, and give its name to the one that was loaded beside it; return the new name of the former."""
     from gateway.data.schema.scratch import on
 
     async with target.connect() as db:

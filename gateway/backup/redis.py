@@ -1,7 +1,7 @@
 """Saves and restores sessions, devices and revocations in Redis. Called by create and restore.
 
-Values are kept as JSON by type, not as Redis' own dumps, which another version of Redis or Valkey may refuse. Servers
-are read by SCAN, key by key, so that clusters and managed servers can be backed up like a single one.
+Values are stored as JSON by type, not as Redis' own dumps, which another version of Redis or Valkey may refuse. Keys
+are listed by SCAN, so that clusters and managed servers can be backed up like a single server.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from gateway.redis.client import RedisClient
 
 BATCH = 500  # keys in one round trip
 FILE = "redis.jsonl.gz"
-# What reads a value of each type, and what writes it.
+# The command that reads a value of each type.
 _READ: dict[str, tuple[Any, ...]] = {
     "string": ("GET",),
     "hash": ("HGETALL",),
@@ -37,7 +37,10 @@ class Entry(NamedTuple):
 
 
 async def save(redis: RedisClient, file: Path, done: Callable[[int], None]) -> int:
-    """Write the keys to be kept to a file; return how many. Raises Unavailable. `done` is told how many are written."""
+    """Write the keys of KEPT_KEYS to a file; return their number. Call `done` with the number so far.
+
+    Raises Unavailable.
+    """
     count = 0
     with gzip.open(file, "wt", encoding="utf-8") as output:
         async for batch in _scan(redis, keys.KEPT_KEYS):
@@ -56,7 +59,7 @@ def load(file: Path) -> list[Entry]:
 
 
 async def put(redis: RedisClient, entries: Iterable[Entry], now_ms: int) -> int:
-    """Write entries that have not expired under keys that are free; return how many. Raises Unavailable."""
+    """Write the entries that have not expired and whose keys do not exist; return their number. Raises Unavailable."""
     alive = [entry for entry in entries if entry.expires_at == -1 or entry.expires_at > now_ms]
     count = 0
     for start in range(0, len(alive), BATCH):
@@ -79,14 +82,14 @@ async def put(redis: RedisClient, entries: Iterable[Entry], now_ms: int) -> int:
 
 
 async def holds_sessions(redis: RedisClient) -> bool:
-    """Return whether Redis has any session: then it was not lost. Raises Unavailable."""
+    """Return whether Redis has any session, and so has not lost its data. Raises Unavailable."""
     async for _ in _scan(redis, ("dorami:session:*",)):
         return True
     return False
 
 
 async def forget_stale(redis: RedisClient) -> int:
-    """Delete what is wrong once the databases have been restored; return how many keys. Raises Unavailable."""
+    """Delete the keys of STALE_KEYS, which are wrong after a restore; return their number. Raises Unavailable."""
     count = 0
     async for batch in _scan(redis, keys.STALE_KEYS):
         async with redis.guard("backup"):
@@ -117,7 +120,7 @@ async def _scan(redis: RedisClient, patterns: Iterable[str]) -> AsyncIterator[li
 
 
 async def _read(redis: RedisClient, batch: list[str]) -> list[Entry]:
-    """Read keys; one that expired in between is left out."""
+    """Read keys; omit those that have expired in between."""
     async with redis.guard("backup"):
         pipeline = redis.client.pipeline(transaction=False)
         for key in batch:

@@ -32,7 +32,7 @@ from gateway.settings import Settings
 JOBS = 2  # tables that are loaded or dumped at the same time
 _RENEW_PLACES = "UPDATE rooms SET epoch = gen_random_uuid()"
 _REVOCATIONS = "SELECT key, value, expires_at FROM revocations WHERE expires_at > now()"
-# A revocation of all tokens up to a time counts with its latest time, which the living database has.
+# Of a revocation of all tokens up to a time, the live database has the latest time.
 _KEEP_REVOCATIONS = """
 INSERT INTO revocations (key, value, expires_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
@@ -80,7 +80,7 @@ async def restore(
     for content, target in zip(manifest.databases, chosen, strict=True):
         _check_version(content, target)
     for target in chosen:
-        await postgres.refuse_company(target)
+        await postgres.refuse_connections(target)
     async with chosen[0].connect() as db:
         production = await chosen[0].production(db)
     started = time.monotonic()
@@ -102,19 +102,19 @@ async def restore(
                 for name, target in zip(names, chosen, strict=False):
                     if name:
                         await _drop(target, name)
-            await _settle_redis(report, settings, folder if manifest.redis is not None else None)
+            await _restore_redis(report, settings, folder if manifest.redis is not None else None)
     report.facts |= {"backup": entry.id, "seconds": round(time.monotonic() - started, 1)}
     report.line("Start nodes and workers again. Drop the former databases when all is well.")
 
 
 async def after_restore(report: Report, settings: Settings, targets: Sequence[Target]) -> None:
-    """Complete a restore by other means: give rooms another epoch, delete what Redis has of them."""
+    """Complete a restore by other means: give rooms another epoch, delete the stale keys of Redis."""
     for target in targets:
-        await postgres.refuse_company(target)
+        await postgres.refuse_connections(target)
     for target in targets:
         async with target.connect() as db:
             await _renew(db)
-    await _settle_redis(report, settings, None)
+    await _restore_redis(report, settings, None)
     report.line("Clients with an old place get a fresh snapshot. Start nodes and workers again.")
 
 
@@ -123,7 +123,7 @@ async def after_restore(report: Report, settings: Settings, targets: Sequence[Ta
 
 @asynccontextmanager
 async def _opened(entry: shelf.Entry, manifest: Manifest, identity: Path | None, bars: Bars) -> AsyncIterator[Path]:
-    """Check the files, decrypt them where they are encrypted, and return the folder to read from."""
+    """Check the files, decrypt them if they are encrypted, and yield the folder to read from."""
     done, checked = bars.add("files", manifest.size, "bytes"), 0
 
     def count(size: int) -> None:
@@ -153,7 +153,7 @@ def _check_version(content: DatabaseContent, target: Target) -> None:
 
 
 async def _plan(entry: shelf.Entry, manifest: Manifest, targets: Sequence[Target]) -> Plan:
-    """Return the plan: rows by table that exist now and are not in the backup."""
+    """Return the plan: the numbers of rows now and in the backup, and the tables that would lose rows."""
     lines = []
     title = ""
     for content, target in zip(manifest.databases, targets, strict=True):
@@ -219,12 +219,12 @@ async def _renew(db: Any) -> None:
 async def _keep_revocations(target: Target, db: Any) -> None:
     """Copy the revocations since the backup, so that ended sessions stay ended."""
     try:
-        async with target.connect() as living:
-            if await living.fetchval("SELECT to_regclass('revocations')") is None:
+        async with target.connect() as live:
+            if await live.fetchval("SELECT to_regclass('revocations')") is None:
                 return
-            rows = await living.fetch(_REVOCATIONS)
+            rows = await live.fetch(_REVOCATIONS)
     except (OSError, TimeoutError, asyncpg.PostgresError):
-        return  # it is lost, which is why there is a restore
+        return  # the former database cannot be read
     if rows:
         await db.execute(_KEEP_REVOCATIONS, *(list(column) for column in zip(*rows, strict=True)))
 
@@ -247,8 +247,8 @@ async def _drop(target: Target, name: str) -> None:
         await db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-async def _settle_redis(report: Report, settings: Settings, folder: Path | None) -> None:
-    """Make Redis agree with the restored databases. If Redis is away, print the command to run later."""
+async def _restore_redis(report: Report, settings: Settings, folder: Path | None) -> None:
+    """Delete the stale keys of Redis, and restore the saved ones. If Redis is away, print the command to run later."""
     client = RedisClient(settings, Metrics())
     try:
         forgotten = await redis.forget_stale(client)

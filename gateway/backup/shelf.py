@@ -14,7 +14,7 @@ _ID = re.compile(r"\d{8}T\d{6}Z")
 
 
 class Keep(NamedTuple):
-    """How many backups are kept: the newest of so many days, weeks and months."""
+    """The backups to keep: the newest of each of so many days, weeks and months."""
 
     days: int
     weeks: int
@@ -38,18 +38,18 @@ class Entry(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What it is called on the command line."""
+        """The name of the backup on the command line."""
         return self.folder.name
 
     def describe(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the backup for JSON."""
         if self.manifest is None:
             return {"id": self.id, "unfinished": True}
         content = self.manifest.model_dump(mode="json", exclude={"parts"})
         return {"id": self.id, "unfinished": False, "size": self.manifest.size} | content
 
     def row(self) -> tuple[str, ...]:
-        """As a table has it."""
+        """Return the backup as a row of a table."""
         made = self.manifest
         if made is None:
             return (self.id, "unfinished", "", "", "")
@@ -93,7 +93,7 @@ def find(shelf: Path, wanted: str) -> Entry:
 
 
 def superfluous(known: list[Entry], keep: Keep) -> list[Entry]:
-    """Return the whole backups that are not kept: neither the newest of a day, of a week nor of a month that is."""
+    """Return the whole backups that `keep` does not keep."""
     whole = [entry for entry in known if entry.manifest]
     kept: set[str] = set()
     for form, many in (("%Y-%m-%d", keep.days), ("%G-%V", keep.weeks), ("%Y-%m", keep.months)):
@@ -105,6 +105,6 @@ def superfluous(known: list[Entry], keep: Keep) -> list[Entry]:
 
 
 def remove(entry: Entry) -> None:
-    """Delete a backup, its manifest first: without it the rest does not count as a backup."""
+    """Delete a backup. The manifest is first: without it the other files do not count as a backup."""
     (entry.folder / "manifest.json").unlink(missing_ok=True)
     shutil.rmtree(entry.folder)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from gateway.data.stops import Code, Stop
 
-# Lines of a dump that are another for each server or call; the one that stays lets functions come before their tables.
+# Lines of a dump that differ between servers or calls, except the one that lets functions precede their tables.
 NOISE = re.compile(r"\\|-- Dumped|SET (?!check_function_bodies)\w+ = .*;|SELECT pg_catalog\.set_config")
 
 
@@ -27,8 +27,8 @@ def program(name: str, server: int) -> str:
 
 def major(path: str) -> int:
     """Return the major version of a program."""
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    number = re.search(r"(\d+)", said)
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    number = re.search(r"(\d+)", output)
     return int(number[1]) if number else 0
 
 
@@ -55,7 +55,7 @@ def address(url: str) -> tuple[str, Mapping[str, str]]:
 
 
 def dump(url: str, server: int, file: Path) -> None:
-    """Write a backup in pg_dump's custom format, readable by its owner alone. Raises Stop."""
+    """Write a backup in pg_dump's custom format, readable only by its owner. Raises Stop."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shown, environment = address(url)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as output:

@@ -26,7 +26,7 @@ NOT_THERE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-# How a command ends by an error of asyncpg: the first that fits.
+# The exit code and the text for errors of asyncpg; the first match is used.
 ENDINGS: tuple[tuple[tuple[type[BaseException], ...], Code, str], ...] = (
     ((asyncpg.ClientConfigurationError,), Code.USAGE, "its URL is not one that PostgreSQL can be reached by"),
     ((asyncpg.LockNotAvailableError,), Code.LOCKED, "another connection holds a lock: see `dorami db debug`"),
@@ -38,7 +38,7 @@ ENDINGS: tuple[tuple[tuple[type[BaseException], ...], Code, str], ...] = (
 
 
 class Report:
-    """The output of one command about one database, or with `database` None about all."""
+    """The output of one command about one database, or about all without `database`."""
 
     def __init__(self, command: str, database: str | None = None, *, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -91,7 +91,7 @@ class Report:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of PostgreSQL in a form that JSON has."""
+    """Return a value of PostgreSQL as text, for JSON."""
     match value:
         case datetime() | date():
             return value.isoformat()
@@ -127,7 +127,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def stop(*lines: str, code: Code = Code.FAILED) -> NoReturn:
-    """Print lines on stderr and exit: for mistakes in the arguments, before there is a report."""
+    """Print lines on stderr and exit: for mistakes in the arguments, before a report exists."""
     for line in lines:
         typer.echo(line, err=True)
     sys.exit(code)

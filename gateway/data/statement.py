@@ -13,12 +13,12 @@ import asyncpg
 from gateway.data.report import plain
 from gateway.data.stops import Code, Stop
 
-# A read-only transaction lets these through, and some of them act outside of it: COPY … TO PROGRAM runs a program.
-# What may begin a statement that reads is therefore listed, and not what may not.
+# A read-only transaction allows statements that act outside of it: COPY … TO PROGRAM runs a program. So this lists the
+# words with which a statement may begin, not those that are refused.
 READING = ("SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW")
 CONTROL = {"ABORT", "BEGIN", "COMMIT", "END", "PREPARE", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"}  # transactions
 CONTROL |= {"DEALLOCATE", "DISCARD", "LISTEN", "LOAD", "RESET", "SET", "UNLISTEN"}  # sessions
-# Strings and comments. Of nested comments the inner end counts, so that too much is looked at and never too little.
+# Strings and comments. A nested comment ends at its inner end, so that too much text is checked and never too little.
 UNREAD = re.compile(
     r"(?P<string>\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)|--[^\n]*|/\*.*?\*/",
     re.DOTALL,
@@ -46,7 +46,7 @@ class Answer:
 async def execute(connection: Any, statement: str, *, write: bool, limit: int, seconds: float) -> Answer:
     """Run a statement in a transaction of its own, at most `seconds` long, and return at most `limit` rows.
 
-    Raises Stop for what is refused, asyncpg's errors for what PostgreSQL refuses.
+    Raises Stop for a statement that is refused here, asyncpg's errors for one that PostgreSQL refuses.
     """
     words = bare(statement)
     if not words:
@@ -79,8 +79,12 @@ async def execute(connection: Any, statement: str, *, write: bool, limit: int, s
 
 def bare(statement: str) -> str:
     """Return the words of a statement: no comments, empty strings, single spaces, no semicolon at the end."""
-    words = UNREAD.sub(lambda found: "''" if found["string"] else " ", statement)
-    return " ".join(words.split()).rstrip("; ")
+    return " ".join(without_texts(statement).split()).rstrip("; ")
+
+
+def without_texts(sql: str) -> str:
+    """Return SQL without comments and with empty strings."""
+    return UNREAD.sub(lambda found: "''" if found["string"] else " ", sql)
 
 
 def as_csv(answer: Answer) -> str:

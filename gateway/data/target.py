@@ -11,7 +11,7 @@ import asyncpg
 from gateway.postgres.databases import DatabaseSpec
 from gateway.settings import Settings
 
-CONNECT = 5.0  # s that making a connection may take
+CONNECT = 5.0  # s for opening a connection
 MARK = "dorami.environment"  # a parameter of the database; see `mark`
 COMMENT = "dorami.environment=production"
 
@@ -42,7 +42,7 @@ class Target:
 
     @property
     def shown_url(self) -> str:
-        """Its URL without the password and the parameters, which may contain one as well."""
+        """Its URL without the password and without parameters, which may contain a password, too."""
         return without_password(self.url)
 
     @property
@@ -52,11 +52,11 @@ class Target:
         return parts.hostname or "this machine"
 
     def connect(self, *, read_only: bool = False, seconds: float | None = None) -> Any:
-        """Open a connection of its own for the block. `seconds`: what each statement may take."""
+        """Open a connection for the block. `seconds` limits each statement."""
         return connect(self.url, read_only=read_only, seconds=seconds)
 
     async def production(self, connection: Any) -> bool:
-        """Return whether it is production, by the settings or by the mark that a production node left in it."""
+        """Return whether it is production, by the settings or by the mark of a production node in it."""
         return self.settings.production or bool(await connection.fetchval(ENVIRONMENT, COMMENT))
 
     async def title(self, connection: Any) -> str:
@@ -80,10 +80,10 @@ async def connect(url: str, *, read_only: bool = False, seconds: float | None = 
 
 
 async def mark(settings: Settings, specs: list[DatabaseSpec]) -> list[str]:
-    """Mark the databases of a node in production as such, and return the names of those that were not before.
+    """Mark the databases of a node in production, and return the names of those that had no mark.
 
-    So a command without APP_ENV is careful with them, too. Copies of a database do not have the
-    mark. A parameter of the database, or for a user who may not set one a part of the database's comment.
+    With the mark, commands without APP_ENV treat them as production, too. It is a parameter of the database, or a part
+    of the database's comment if the user may not set parameters. Copies of a database do not have it.
     """
     marked = []
     for spec in specs:

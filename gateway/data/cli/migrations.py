@@ -30,7 +30,7 @@ from gateway.data.stops import Code
 
 
 class Kind(StrEnum):
-    """What `migrate` does."""
+    """The types of `migrate`."""
 
     DEPLOY = "deploy"
     DEV = "dev"

@@ -1,4 +1,4 @@
-"""The options that several commands of `dorami db` share, and how their values become databases, names and seconds."""
+"""The options that several commands of `dorami db` share, and the parsing of their values."""
 
 import sys
 from pathlib import Path
@@ -102,7 +102,7 @@ def each(
 
 
 def parse_renames(options: list[str] | None) -> dict[str, str]:
-    """Return the new name of each old one; exit for an option that is not `OLD:NEW`."""
+    """Return new names by old names; exit for an option that is not `OLD:NEW`."""
     pairs = [text.split(":") for text in options or []]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         stop("--rename: write it like old_name:new_name", code=Code.USAGE)

@@ -10,18 +10,16 @@ from gateway.data.report import Report
 from gateway.data.schema import levels
 from gateway.data.schema.scratch import on
 from gateway.data.stops import Code, Stop
-from gateway.data.studio.tables import Table, tables
+from gateway.data.studio.tables import MIGRATIONS, Table, tables
 from gateway.data.target import Target
 from gateway.postgres.migration_files import read
 
-BOOKKEEPING = ("aerich", "dorami_migrations", "dorami_pushed")
-
 
 async def generate(report: Report, target: Target, out: Path, *, beside: str | None) -> None:
-    """Write the schema of a database into a folder, made on a scratch database from all migrations."""
+    """Write the schema of a database into a folder, created on a scratch database by all migrations."""
     applied = [migration.name for migration in read(target.spec.migrations)]
     async with levels.scratch_at(target, applied, beside=beside) as scratch:
-        found = {name: table for name, table in (await tables(scratch)).items() if name not in BOOKKEEPING}
+        found = {name: table for name, table in (await tables(scratch)).items() if name not in MIGRATIONS}
         name, server = await scratch.fetchrow(
             "SELECT current_database()::text, current_setting('server_version_num')::int / 10000"
         )

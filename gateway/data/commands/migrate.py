@@ -32,7 +32,7 @@ async def deploy(
     """Apply pending migrations. Raises Stop if the database is ahead of the code or a migration was edited."""
     migrations = Migrations.of(target.settings, target.spec, wait=wait, lock_wait=lock_wait)
     status = await migrations.status()
-    _refuse_strange(status)
+    _refuse_unknown(status)
     todo = status.pending
     report.facts["pending"] = [migration.name for migration in todo]
     report.facts["applied"] = []
@@ -58,11 +58,11 @@ async def deploy(
     report.line("up to date")
 
 
-def _refuse_strange(status: Status) -> None:
-    strange = [f"{name} is applied and this version does not have it: deploy a newer one" for name in status.ahead]
-    strange += [f"{name} was changed after it was applied: restore its file" for name in status.edited]
-    if strange:
-        raise Stop(*strange)
+def _refuse_unknown(status: Status) -> None:
+    problems = [f"{name} is applied and this version does not have it: deploy a newer one" for name in status.ahead]
+    problems += [f"{name} was changed after it was applied: restore its file" for name in status.edited]
+    if problems:
+        raise Stop(*problems)
 
 
 async def _show_plan(
@@ -110,7 +110,7 @@ async def dev(
         raise Stop("migrations are made in development: deploy them here with -t deploy", code=Code.REFUSED)
     migrations = Migrations.of(target.settings, target.spec)
     status = await migrations.status()
-    _refuse_strange(status)
+    _refuse_unknown(status)
     applied = [one.name for one in status.applied]
     async with target.connect() as live:
         if applied and (found := await drifts.drift(target, live, applied, beside=beside)):
@@ -120,7 +120,7 @@ async def dev(
         await push.undo(report, target, live, accept_loss=accept_loss, beside=beside)
     draft = await asyncio.to_thread(drafts.draft, target.spec, name, renames=renames, never=never)
     if draft is None:
-        report.line("the models say nothing new")
+        report.line("the models have not changed")
     else:
         await _write(report, target, draft, beside=beside)
     if create_only:
@@ -141,7 +141,7 @@ async def _write(report: Report, target: Target, draft: Draft, *, beside: str | 
     file.write_text(draft.text, encoding="utf-8")
     report.line(f"wrote {file}")
     earlier = [migration.name for migration in read(target.spec.migrations)[:-1]]
-    if not earlier:  # the first one is never undone
+    if not earlier:  # the first migration is never undone
         return
     async with levels.scratch_at(target, earlier, beside=beside) as connection:
         before = await catalog.read(connection)
@@ -169,7 +169,7 @@ async def diff(
         draft = await asyncio.to_thread(drafts.draft, target.spec, renames=renames, never=never)
         text = "" if draft is None else draft.up
         report.facts["sql"] = text
-        report.line(text or "-- the models say nothing new")
+        report.line(text or "-- the models have not changed")
         return
     last = max(files, default=-1)
     start, end = -1 if start is None else start, last if end is None else end
@@ -203,7 +203,7 @@ async def resolve(
         todo = [name] if name in have else []
         level = [one for one in have if one != name]
     if not todo:
-        raise Stop(f"{name} is noted as {'applied' if applied is not None else 'not applied'} already")
+        raise Stop(f"{name} is recorded as {'applied' if applied is not None else 'not applied'} already")
     async with target.connect(read_only=True) as live:
         found = await drifts.drift(target, live, level, beside=beside)
     if found:
@@ -212,5 +212,5 @@ async def resolve(
         raise Stop(f"the database is not as it would be with {name} {'applied' if applied is not None else 'undone'}")
     for one in todo:
         await migrations.note(one, applied=applied is not None)
-        report.line(f"noted {one} as {'applied' if applied is not None else 'not applied'}")
+        report.line(f"recorded {one} as {'applied' if applied is not None else 'not applied'}")
     report.facts["noted"] = todo

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.data.schema.catalog import Difference
     from gateway.postgres.migration_files import Status
 
-PROBE = 1.0  # s that a database may take to answer in a list
+PROBE = 1.0  # s for a database to answer in a list
 SESSIONS = """
     SELECT pid, usename::text AS user, application_name AS application, state, wait_event_type AS waits_for,
         extract(epoch FROM now() - xact_start)::float8 AS transaction_seconds, pg_blocking_pids(pid) AS blocked_by,
@@ -28,7 +28,7 @@ SESSIONS = """
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
     ORDER BY xact_start NULLS LAST
 """
-# By what the last VACUUM has noted: pg_total_relation_size waits for who has locked a table.
+# By the statistics of the last VACUUM: pg_total_relation_size waits for locks on a table.
 SIZES = """
     SELECT c.oid::regclass::text AS name, greatest(c.reltuples, 0)::bigint AS rows,
         current_setting('block_size')::bigint * (
@@ -38,18 +38,18 @@ SIZES = """
     FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     ORDER BY bytes DESC, name LIMIT 10
 """
-LONG = 60.0  # s of a transaction that somebody should look at
+LONG = 60.0  # s above which a transaction is listed
 
 
 async def status_of(target: Target) -> "Status":
-    """Return the applied migrations of a database beside those of the code."""
+    """Return the applied migrations of a database, and those of the code."""
     return await Migrations.of(target.settings, target.spec).status()
 
 
 async def list_(
     report: Report, targets: Sequence[Target], unset: Sequence[Any], *, count: bool, beside: str | None
 ) -> None:
-    """Print a line for each database, also for those that are away."""
+    """Print a line for each database, including those that are away."""
     found = await asyncio.gather(*(_about(target, count=count, beside=beside) for target in targets))
     found = [
         *found,

@@ -17,7 +17,7 @@ async def run(report: Report, target: Target, out: Path | None, *, consent: str 
     async with target.connect(read_only=True) as connection:
         pulled = await pull(connection, target.spec.label)
         title = await target.title(connection)
-    report.facts |= {"models": pulled.models, "unsaid": pulled.unsaid}
+    report.facts |= {"models": pulled.models, "omitted": pulled.omitted}
     if out is None:
         report.facts["text"] = pulled.text
         report.line(pulled.text.rstrip("\n"))
@@ -30,8 +30,8 @@ async def run(report: Report, target: Target, out: Path | None, *, consent: str 
             raise Stop(f"{out}: {error.strerror}", code=Code.USAGE) from None
         report.facts["file"] = str(out)
         report.line(f"wrote {pulled.models} models to {out}")
-    for thing in pulled.unsaid:
-        report.remark(f"models cannot say: {thing}")
+    for thing in pulled.omitted:
+        report.remark(f"models cannot express: {thing}")
 
 
 async def _consent(report: Report, target: Target, out: Path, title: str, pulled: Pulled, given: str | None) -> None:
@@ -51,11 +51,11 @@ def _of_models(out: Path) -> bool:
 
 
 def _refuse_changes(out: Path) -> None:
-    """Raise Stop unless everything in the folder is committed, so that overwritten files can be restored."""
+    """Raise Stop unless all files of the folder are committed, so that overwritten ones can be restored."""
     command = ["git", "-C", str(out.resolve().parent), "status", "--porcelain", "--", "."]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError:
-        raise Stop("there is no git to have the models back from", code=Code.REFUSED) from None
+        raise Stop("there is no git to restore the models from", code=Code.REFUSED) from None
     if done.returncode or done.stdout.strip():
         raise Stop(f"{out.parent} has changes that are not committed: commit them first", code=Code.REFUSED)

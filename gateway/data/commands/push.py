@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.data.commands.rollback import backup, insist, losing
+from gateway.data.commands.rollback import backup, losing, with_locks
 from gateway.data.plans import consent as consents
 from gateway.data.plans import effects as plans
 from gateway.data.plans.consent import Plan
@@ -54,7 +54,7 @@ async def push(
             after=[(one.name, one.text) for one in pushed],
         )
         if draft is None:
-            report.line("the models say nothing new")
+            report.line("the models have not changed")
             return
         report.facts |= {"up": draft.up, "warnings": draft.warnings}
         report.line(draft.up)
@@ -76,7 +76,7 @@ async def push(
             await live.execute(draft.up)
             await live.execute(NOTE, target.spec.label, draft.name, draft.up, draft.down, draft.text)
 
-        await insist(live, apply, lock_wait)
+        await with_locks(live, apply, lock_wait)
     report.line(f"pushed: dorami db migrate -t dev -d {target.name} -n NAME makes a migration of it")
 
 
@@ -87,12 +87,12 @@ async def undo(report: Report, target: Target, live: Any, *, accept_loss: bool, 
         return
     steps = [levels.Step(one.name, one.down) for one in reversed(pushed)]
     if lacking := [step.name for step in steps if not step.sql]:
-        raise Stop(f"what was pushed cannot be undone ({', '.join(lacking)}): dorami db migrate -t reset")
+        raise Stop(f"pushed drafts cannot be undone ({', '.join(lacking)}): dorami db migrate -t reset")
     applied = [one.name for one in (await Migrations.of(target.settings, target.spec).status()).applied]
     effects = await plans.effects(target, live, applied, steps, beside=beside)
     if effects.losing and not accept_loss:
         lines = map(str, effects.losses)
-        raise Stop(*lines, "what was pushed is undone before it becomes a migration: say --accept-data-loss")
+        raise Stop(*lines, "pushed drafts are undone before they become a migration: say --accept-data-loss")
 
     async def work() -> None:
         for step in steps:
@@ -101,5 +101,5 @@ async def undo(report: Report, target: Target, live: Any, *, accept_loss: bool, 
         if not await live.fetchval("SELECT EXISTS (SELECT FROM dorami_pushed)"):
             await live.execute("DROP TABLE dorami_pushed")
 
-    await insist(live, work, LOCK_WAIT)
-    report.remark(f"undid what was pushed ({plans.amount(len(pushed), 'draft')})")
+    await with_locks(live, work, LOCK_WAIT)
+    report.remark(f"undid {plans.amount(len(pushed), 'pushed draft')}")

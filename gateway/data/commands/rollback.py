@@ -55,7 +55,7 @@ async def rollback(
             todo = _to_undo(migrations, status, times, to)
             steps = [await levels.down(migration) for migration in todo]
             if lacking := [step.name for step in steps if not step.sql]:
-                raise Stop(*(f"{name} does not say how it is undone" for name in lacking))
+                raise Stop(*(f"{name} has no downgrade" for name in lacking))
             effects = await plans.effects(target, live, [one.name for one in status.applied], steps, beside=beside)
             report.facts["effects"] = effects.describe()
             undone = [f"undoes {migration.name}" for migration in todo]
@@ -89,8 +89,8 @@ def _to_undo(migrations: Migrations, status: Status, times: int | None, to: str 
             raise Stop(f"there is no migration {name}", code=Code.USAGE)
         todo = status.to_undo(to=number)
     except MigrationError as error:
-        strange = status.ahead or status.edited
-        raise Stop(str(error), code=Code.FAILED if strange else Code.USAGE) from None
+        unknown = status.ahead or status.edited
+        raise Stop(str(error), code=Code.FAILED if unknown else Code.USAGE) from None
     if not todo:
         raise Stop(f"{name} is the newest: there is nothing to undo", code=Code.USAGE)
     return todo
@@ -122,7 +122,7 @@ async def reset(
     lock_wait: float,
     consent: str | None,
 ) -> None:
-    """Delete all tables and rows, migrate and seed again. Raises Stop in production, always."""
+    """Delete all tables and rows, migrate and seed again. Always raises Stop in production."""
     async with target.connect() as live:
         if await target.production(live):
             raise Stop("production is never reset", code=Code.REFUSED)
@@ -140,11 +140,11 @@ async def reset(
         async def empty() -> None:
             for name in await overview.tables_of(live):
                 await live.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
-            if await make() != plan:  # and from now on nobody can change it
+            if await make() != plan:  # under the locks the rows cannot change
                 raise Stop(f"The plan has changed. {consents.NOTHING}", code=Code.REFUSED)
             await live.execute(EMPTY)
 
-        await insist(live, empty, lock_wait)
+        await with_locks(live, empty, lock_wait)
     report.line(plan.summary.replace("This deletes", "deleted"))
     names = await Migrations.of(target.settings, target.spec).apply()
     report.facts["applied"] = names
@@ -169,7 +169,7 @@ async def backup(report: Report, target: Target, live: Any, folder: Path | None)
     report.remark(f"backup: {file}")
 
 
-async def insist(live: Any, work: Callable[[], Awaitable[None]], lock_wait: float) -> None:
+async def with_locks(live: Any, work: Callable[[], Awaitable[None]], lock_wait: float) -> None:
     """Run `work`, which locks tables, in a transaction; while others hold the locks, retry for `lock_wait` s.
 
     Raises Stop after that.

@@ -18,13 +18,13 @@ async def seed(report: Report, target: Target, *, check: bool, size: int = 0) ->
     if (await Migrations.of(target.settings, target.spec).status()).pending:
         raise Stop("migrations are missing: dorami db migrate")
     if target.spec != MAIN:
-        report.line("there is nothing to make")
+        report.line("there is nothing to create")
         return
     there, wanted = await seeds.present(target.settings)
     report.facts |= {"there": there, "wanted": wanted}
     if check:
         report.ok = there == wanted
-        report.line(f"{wanted - there} are missing, {there} are there")
+        report.line(f"{wanted - there} are missing, {there} exist")
         return
     await seeds.sow(target.settings)
     made = (await seeds.present(target.settings))[0] - there

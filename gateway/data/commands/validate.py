@@ -17,8 +17,8 @@ from gateway.data.stops import Stop
 from gateway.postgres.databases import DatabaseSpec
 from gateway.postgres.migration_files import Migration, read
 
-# Rules of squawk that do not fit here: the schema has its own types of columns (64-bit counters where they are needed,
-# lengths that are limits of the wire), and the runner sets the time-outs that squawk looks for.
+# Rules of squawk that do not apply here: the types of columns are deliberate (64-bit counters where needed, lengths
+# that are limits of the wire), and the runner sets the time-outs that squawk requires.
 EXCLUDED = (
     "prefer-robust-stmts", "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-identity",
     "prefer-text-field", "prefer-timestamp-tz", "require-lock-timeout", "require-statement-timeout",
@@ -47,7 +47,7 @@ async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
     for name in spec.models():
         try:
             importlib.import_module(name)
-        except Exception as error:  # whatever a model does wrong is what is asked for
+        except Exception as error:  # any error of a model is a finding
             yield f"{name} cannot be imported: {type(error).__name__}: {error}"
             return
     try:
@@ -68,7 +68,7 @@ async def _problems(spec: DatabaseSpec) -> AsyncIterator[str]:
         yield str(stop)
         return
     if draft is not None:
-        yield f"the models say more than the migrations: dorami db migrate -t dev -d {spec.name} -n NAME"
+        yield f"the models differ from the migrations: dorami db migrate -t dev -d {spec.name} -n NAME"
         for line in draft.up.splitlines():
             yield f"    {line.strip()}"
 
@@ -89,14 +89,14 @@ def _statements(sql: str) -> int:
 
 
 async def linted(migration: Migration) -> list[str]:
-    """Return the findings of squawk in a migration; a line each. Raises Stop where it is not installed."""
+    """Return the findings of squawk in a migration, one line each. Raises Stop if it is not installed."""
     up = await levels.up(migration)
     found = await asyncio.to_thread(lint, up.sql, in_transaction=up.in_transaction)
     return [f"{migration.name}: {finding}" for finding in found]
 
 
 def lint(sql: str, *, in_transaction: bool = True, server: int = 18) -> list[str]:
-    """Return the findings of squawk in SQL. Raises Stop where it is not installed."""
+    """Return the findings of squawk in SQL. Raises Stop if it is not installed."""
     squawk = tool("squawk")
     if squawk is None:
         raise Stop("squawk is not installed: --lint needs requirements/dev.txt")

@@ -1,1 +1,1 @@
-"""What a command would change, and the consent to it."""
+"""The plan of a command, its effects on a database, and the consent to it."""

@@ -1,4 +1,4 @@
-"""Asks for consent before something that cannot be undone: shows a plan, asks for two codes, and makes the plan again.
+"""Asks for consent before a change that cannot be undone: shows a plan, asks for two codes, makes the plan again.
 Used by reset, rollback, push, pull and writes to production."""
 
 import asyncio
@@ -17,7 +17,7 @@ import typer
 from gateway.data.report import Report
 from gateway.data.stops import Code, Stop
 
-ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without what is read as something else: 0 O 1 I
+ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without characters that look alike: 0 O 1 I
 LENGTH = 4
 SECONDS = 60.0  # for each code
 NOTHING = "Nothing was done."
@@ -25,7 +25,7 @@ NOTHING = "Nothing was done."
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command would do: a summary, and a line for each effect. Plans with the same effects are equal."""
+    """The effects of a command: a summary, and a line for each effect. Plans with the same effects are equal."""
 
     database: str
     summary: str
@@ -38,11 +38,11 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def describe(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the plan for JSON."""
         return {"summary": self.summary, "lines": list(self.lines), "consent": f"{self.database}@{self.fingerprint}"}
 
     def show(self, report: Report) -> None:
-        """Print it on stderr, where the question follows."""
+        """Print the plan on stderr, where the question follows."""
         report.facts["plan"] = self.describe()
         for line in (*self.lines, self.summary):
             report.remark(line)
@@ -88,10 +88,10 @@ def _codes() -> list[str]:
 async def _typed(question: str) -> str | None:
     """Show a question and return the line typed after it; None after SECONDS or at the end of input.
 
-    Read by the event loop, because Ctrl-C does no more than cancel what the loop waits for.
+    The event loop reads the line, because Ctrl-C only cancels the task that the loop runs.
     """
     inlet, loop, line = sys.stdin.fileno(), asyncio.get_running_loop(), b""
-    termios.tcflush(inlet, termios.TCIFLUSH)  # what was typed or pasted before it was asked
+    termios.tcflush(inlet, termios.TCIFLUSH)  # drops input from before the question
     typer.echo(question, nl=False, err=True)
     readable = asyncio.Event()
     loop.add_reader(inlet, readable.set)

@@ -11,17 +11,17 @@ import asyncpg
 from gateway.data.schema import catalog, levels
 from gateway.data.schema.catalog import Catalog, Key
 from gateway.data.schema.levels import Step
-from gateway.data.statement import UNREAD
+from gateway.data.statement import without_texts
 from gateway.data.target import Target
 
-COUNT = 5.0  # s that counting one table exactly may take
+COUNT = 5.0  # s for counting one table exactly
 FILES = "SELECT c.oid, c.oid::regclass::text AS name, c.relfilenode FROM pg_class c WHERE c.relkind IN ('r', 'm', 'p') AND c.relnamespace = 'public'::regnamespace"  # fmt: skip  # noqa: E501
 LOCKS = """
     SELECT relation, mode FROM pg_locks
     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# The modes that somebody notices, the strongest first, and what they keep others from.
+# The lock modes that block others, the strongest first, and what they block.
 KEPT_FROM = {
     "AccessExclusiveLock": "reading and writing",
     "ExclusiveLock": "writing",
@@ -54,15 +54,15 @@ class Effects:
     losses: Sequence[Loss] = ()
     made: Sequence[Key] = ()
     changed: Sequence[Key] = ()
-    dropped: Sequence[Key] = ()  # and what is lost with them is in `losses`
-    locks: Mapping[str, str] = field(default_factory=dict)  # of tables: what it keeps others from
+    dropped: Sequence[Key] = ()  # their rows and values are in `losses`
+    locks: Mapping[str, str] = field(default_factory=dict)  # by table, what it blocks, as in KEPT_FROM
     rewrites: Sequence[str] = ()
     rows: Sequence[str] = ()  # statements that change rows
     unlocked: Sequence[str] = ()  # steps outside of a transaction
 
     @property
     def lost_rows(self) -> int:
-        """How many rows of tables would be lost."""
+        """The number of rows of tables that would be lost."""
         return sum(loss.count for loss in self.losses if loss.kind == "table")
 
     @property
@@ -71,7 +71,7 @@ class Effects:
         return any(loss.count for loss in self.losses)
 
     def lines(self) -> Iterator[str]:
-        """Return a line for each effect."""
+        """Yield a line for each effect."""
         lost = {(loss.kind, loss.name) for loss in self.losses}
         yield from (str(loss) for loss in self.losses)
         yield from (f"drops {key.kind} {key.name}" for key in self.dropped if (key.kind, key.name) not in lost)
@@ -83,7 +83,7 @@ class Effects:
         yield from (f"runs outside of a transaction: {name}" for name in self.unlocked)
 
     def describe(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the effects for JSON."""
         return {
             "losses": [vars(loss) for loss in self.losses],
             "makes": [" ".join(key) for key in self.made],
@@ -168,8 +168,7 @@ async def count(live: Any, table: str, column: str | None = None) -> Loss | None
 
 def changing_rows(sql: str) -> list[str]:
     """Return the statements of a migration that change rows, except those inside functions."""
-    words = UNREAD.sub(lambda found: "''" if found["string"] else " ", sql)
-    return [f"{' '.join(found[0].split()).upper()} {found[1]}" for found in ROWS.findall(words)]
+    return [f"{' '.join(found[0].split()).upper()} {found[1]}" for found in ROWS.findall(without_texts(sql))]
 
 
 def amount(number: int, unit: str) -> str:

@@ -1,1 +1,1 @@
-"""What databases are made of: their catalogs, scratch databases at a level of migrations, drift, drafts."""
+"""The schemas of databases: catalogs, scratch databases at a level of migrations, drift, drafts."""

@@ -11,7 +11,7 @@ STATEMENT = (Path(__file__).parent / "catalog.sql").read_text()
 
 
 class Key(NamedTuple):
-    """An object: `kind` as in catalog.sql, and its name, qualified by the table that it is a part of."""
+    """An object: `kind` as in catalog.sql, and its name, qualified by the table that it belongs to."""
 
     kind: str
     name: str
@@ -40,7 +40,7 @@ class Difference:
         return f"{self.verdict:<8} {self.key.kind} {self.key.name}"
 
     def describe(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the difference for JSON."""
         want, have = (part and part.text for part in (self.want, self.have))
         return {"verdict": self.verdict, "kind": self.key.kind, "name": self.key.name, "want": want, "have": have}
 
@@ -49,7 +49,7 @@ async def read(connection: Any) -> dict[Key, Part]:
     """Return the catalog of a database in one snapshot."""
     within = connection.is_in_transaction()
     async with connection.transaction(**{} if within else {"isolation": "repeatable_read", "readonly": True}):
-        await connection.execute("SET LOCAL search_path = public")  # by which names are written
+        await connection.execute("SET LOCAL search_path = public")  # so that names are printed without a schema
         rows = await connection.fetch(STATEMENT)
     return {Key(row["kind"], row["name"]): Part(row["text"], row["owner"]) for row in rows}
 
@@ -68,22 +68,22 @@ def compare(want: Catalog, have: Catalog) -> Iterator[Difference]:
 
 
 async def differences(want: Catalog, have: Catalog, scratch: Any) -> list[Difference]:
-    """Return what `compare` finds, without equivalent texts; `scratch` is a connection to a database equal to `want`.
+    """Return the differences of `compare`, without equivalent texts; `scratch` is connected to a database like `want`.
 
-    PostgreSQL writes some expressions in another way after each dump and restore: `IN` becomes `= ANY` with casts. So
-    the text that is wanted is given to it once more, and either answer counts.
+    PostgreSQL prints some expressions in another way after each dump and restore: `IN` becomes `= ANY` with casts. So
+    the wanted objects are created again from their texts, and their new texts are equivalent.
     """
     found = list(compare(want, have))
-    said = {item.key: item.want for item in found if item.verdict == "differs" and item.want is not None}
+    parts = {item.key: item.want for item in found if item.verdict == "differs" and item.want is not None}
     for _ in range(2):  # restored once, or twice
-        said = await _said_again(scratch, said) if said else {}
-        same = {key for key, part in said.items() if part.text == have[key].text}
+        parts = await _reprinted(scratch, parts) if parts else {}
+        same = {key for key, part in parts.items() if part.text == have[key].text}
         found = [item for item in found if item.key not in same]
-        said = {key: part for key, part in said.items() if key not in same}
+        parts = {key: part for key, part in parts.items() if key not in same}
     return found
 
 
-async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part]:
+async def _reprinted(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part]:
     """Return how PostgreSQL prints objects that are created again from their own texts."""
     transaction = scratch.transaction()
     await transaction.start()
@@ -97,10 +97,10 @@ async def _said_again(scratch: Any, parts: Mapping[Key, Part]) -> dict[Key, Part
                         made.append(key)
             except asyncpg.PostgresError:
                 continue
-        again = await read(scratch)
+        printed = await read(scratch)
     finally:
         await transaction.rollback()
-    return {key: again[key] for key in made if key in again}
+    return {key: printed[key] for key in made if key in printed}
 
 
 def _remake(key: Key, part: Part) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def _remake(key: Key, part: Part) -> tuple[str, ...]:
 
 
 def _last(name: str) -> str:
-    """Return the last part of a qualified name, quotes and all."""
+    """Return the last part of a qualified name, including quotes."""
     if not name.endswith('"'):
         return name.rpartition(".")[2]
     return name[name.rindex('."') + 1 :] if '."' in name else name

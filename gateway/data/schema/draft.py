@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 ASKED = re.compile(r"Rename (\w+) to (\w+)\?")
 NOT_NULL = re.compile(r'ADD (?:COLUMN )?"(\w+)" (?![^;,]*\bDEFAULT\b)[^;,]*\bNOT NULL', re.IGNORECASE)
-NOWHERE = "postgresql://nobody@127.0.0.1:1/none"  # aerich wants a URL, and connects to none
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"  # aerich needs a URL, but does not connect
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One migration that is not yet there."""
+    """A migration that does not exist as a file yet."""
 
     name: str
     text: str  # of its file
@@ -35,7 +35,7 @@ class Draft:
 
     @property
     def warnings(self) -> list[str]:
-        """What to look at before it is applied."""
+        """Problems to check before it is applied."""
         return [
             f'column "{name}" is NOT NULL without a default: it fails on a table with rows'
             for name in NOT_NULL.findall(self.up)
@@ -56,9 +56,9 @@ def draft(
 ) -> Draft | None:
     """Return the migration for changed models; None if they have not changed.
 
-    A column that went and one of its shape that came may be a renamed one, and nobody but the author knows:
-    `renames` (old name to new) are, with `never` none is, and without either Stop is raised. `after`: names and texts
-    of migrations that come after those of the folder.
+    If a column was removed and one of the same type was added, it may have been renamed. `renames` (old name to new)
+    lists renamed columns, `never` says that there are none; without either, Stop is raised. `after`: names and texts of
+    migrations that follow those of the folder.
     """
     if not spec.models() and not read(spec.migrations):
         return None
@@ -78,11 +78,11 @@ def draft(
 
         made = asyncio.run(_aerich(spec, name, scratch, renamed))
         if open_questions:
-            asked = [
+            questions = [
                 f"is {new} the column {old} under a new name? Say --rename {old}:{new} or --no-rename"
                 for old, new in open_questions
             ]
-            raise Stop(*dict.fromkeys(asked), code=Code.USAGE)
+            raise Stop(*dict.fromkeys(questions), code=Code.USAGE)
         if not made:
             return None
         file_ = folder / made
@@ -109,7 +109,7 @@ async def _aerich(spec: DatabaseSpec, name: str, scratch: str, renamed: Callable
         async with TortoiseContext():
             command = Command(config, spec.label, scratch)
             if not any(Path(scratch, spec.label).glob("[0-9]*_*.py")):
-                shutil.rmtree(Path(scratch, spec.label))  # aerich makes it
+                shutil.rmtree(Path(scratch, spec.label))  # aerich creates it
                 await command.init_migrations(safe=False)
                 return next(Path(scratch, spec.label).glob("0_*.py")).name
             await command.init(offline=True)
@@ -119,7 +119,7 @@ async def _aerich(spec: DatabaseSpec, name: str, scratch: str, renamed: Callable
 
 @contextmanager
 def _answered(renamed: Callable[[str, str], bool]) -> "Iterator[None]":
-    """Answer what aerich asks on the terminal."""
+    """Answer aerich's questions on the terminal with `renamed`."""
     import asyncclick
 
     async def prompt(question: str, **_: Any) -> bool:
@@ -127,7 +127,7 @@ def _answered(renamed: Callable[[str, str], bool]) -> "Iterator[None]":
         return bool(found and renamed(found[1], found[2]))
 
     before = asyncclick.prompt
-    asyncclick.prompt = prompt  # type: ignore[assignment]  # it is asked with a question alone
+    asyncclick.prompt = prompt  # type: ignore[assignment]  # aerich passes only a question
     try:
         yield
     finally:
@@ -136,7 +136,7 @@ def _answered(renamed: Callable[[str, str], bool]) -> "Iterator[None]":
 
 @contextmanager
 def _own_lists(migrate: Any) -> "Iterator[None]":
-    """Aerich gathers a draft in lists of its class, and never empties them."""
+    """Replace the lists of `migrate` with empty ones for the block; aerich never empties them."""
     kept = {name: value for name, value in vars(migrate).items() if isinstance(value, list | dict)}
     for name, value in kept.items():
         setattr(migrate, name, type(value)())

@@ -1,7 +1,7 @@
-"""Catalogs that were read from scratch databases before, kept in the user's cache folder. Called by drift.
+"""A cache of catalogs that were read from scratch databases, in the user's cache folder. Called by drift.
 
 Creating and dropping a scratch database takes about a second. The same statements on the same version of PostgreSQL
-make the same catalog, so a database that equals a known one has not drifted.
+create the same catalog, so a database that equals a known one has not drifted.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SERVER = """
 
 
 async def key_of(connection: Any, steps: Iterable[Step]) -> str:
-    """Return the key of the catalog that these steps make on the server of a connection."""
+    """Return the key of the catalog that these steps create on the server of a connection."""
     server = await connection.fetchval(SERVER)
     text = json.dumps([server, STATEMENT, [(step.sql, step.in_transaction) for step in steps]])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -40,7 +40,7 @@ def load(key: str) -> Catalog | None:
 
 
 def store(key: str, catalog: Catalog) -> None:
-    """Keep a catalog, and the newest others; do nothing where the cache folder cannot be written."""
+    """Store a catalog and delete old ones; do nothing if the cache folder cannot be written."""
     with suppress(OSError, RuntimeError):
         folder = _folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ class Pushed:
     name: str
     up: str
     down: str
-    text: str  # of the file that it would be
+    text: str  # of its file, if it had one
 
 
 async def up(migration: Migration) -> Step:
@@ -58,7 +58,7 @@ async def take(connection: Any, chosen: Iterable[Step]) -> None:
 
 @asynccontextmanager
 async def scratch_at(target: Target, applied: Collection[str], *, beside: str | None = None) -> AsyncIterator[Any]:
-    """Open a connection to a scratch database at the level of these migrations, as far as the code has them."""
+    """Open a connection to a scratch database with these migrations; names without a file are ignored."""
     chosen = await ups(migration for migration in read(target.spec.migrations) if migration.name in applied)
     async with scratch(target.url, beside=beside) as connection:
         await take(connection, chosen)

@@ -1,6 +1,6 @@
 """Writes models from a live schema: a class for each table, and a list of what models cannot express. Called by `pull`.
 
-aerich's own inspection knows no arrays, loses foreign keys and ends at our client, so it is not used.
+aerich's own inspection does not support arrays, loses foreign keys and fails with our client, so it is not used.
 """
 
 import keyword
@@ -119,34 +119,34 @@ class Table:
 
 @dataclass(frozen=True)
 class Pulled:
-    """The text of a module, its number of models, and what it does not express."""
+    """The text of a module, its number of models, and the objects that models cannot express."""
 
     text: str
     models: int
-    unsaid: Sequence[str]
+    omitted: Sequence[str]
 
 
 async def pull(connection: Any, label: str) -> Pulled:
     """Return models of all tables of a database, whose label in Tortoise is `label`."""
     tables = await read_tables(connection)
     others = [row[0] for row in await connection.fetch(OTHERS)]
-    unsaid: list[str] = []
+    omitted: list[str] = []
     classes = []
     for table in tables.values():
         if table.kind in "vm":
-            unsaid.append(f"view {table.name}")
+            omitted.append(f"view {table.name}")
         elif len(table.primary_key) != 1:
-            unsaid.append(f"table {table.name}: a primary key of {len(table.primary_key)} columns")
+            omitted.append(f"table {table.name}: a primary key of {len(table.primary_key)} columns")
         else:
-            unsaid += [f"options of {table.name}: {table.options}"] if table.options else []
-            classes.append("\n".join(_model(table, tables, label, unsaid)))
+            omitted += [f"options of {table.name}: {table.options}"] if table.options else []
+            classes.append("\n".join(_model(table, tables, label, omitted)))
     body = "\n\n\n".join(classes)
     imports = ["from tortoise import fields"]
     imports += ["from tortoise.contrib.postgres.fields import ArrayField"] if "ArrayField(" in body else []
     imports += ["from tortoise.fields.db_defaults import SqlDefault"] if "SqlDefault(" in body else []
     imports += ["from tortoise.models import Model"]
     head = '"""The tables of a live database, as `dorami db pull` has read them."""\n\n' + "\n".join(imports)
-    return Pulled(f"{head}\n\n\n{body}\n", len(classes), sorted(unsaid) + others)
+    return Pulled(f"{head}\n\n\n{body}\n", len(classes), sorted(omitted) + others)
 
 
 async def read_tables(connection: Any) -> Mapping[int, Table]:
@@ -161,7 +161,7 @@ async def read_tables(connection: Any) -> Mapping[int, Table]:
     return tables
 
 
-def _model(table: Table, tables: Mapping[int, Table], label: str, unsaid: list[str]) -> Iterator[str]:
+def _model(table: Table, tables: Mapping[int, Table], label: str, omitted: list[str]) -> Iterator[str]:
     yield f"class {table.model}(Model):"
     if table.comment:
         yield f"    {_docstring(table.comment)}\n"
@@ -171,17 +171,17 @@ def _model(table: Table, tables: Mapping[int, Table], label: str, unsaid: list[s
         name = column["name"]
         key = keys.get(name)
         target = tables.get(key["target"]) if key is not None else None
-        if key is not None and target is not None and _sayable(key, target):
+        if key is not None and target is not None and _expressible(key, target):
             attribute = _attribute(name.removesuffix("_id"), set(names.values()))
             names[name] = f"{attribute}_id"
             yield f"    {attribute} = {_foreign_key(table, column, key, target, label)}"
-        elif (said := _column(table, column, unsaid)) is not None:
+        elif (call := _column(table, column, omitted)) is not None:
             names[name] = attribute = _attribute(name, set(names.values()))
-            yield f"    {attribute} = {_with_source(said, attribute, name)}"
-    yield from _meta(table, names, unsaid)
+            yield f"    {attribute} = {_with_source(call, attribute, name)}"
+    yield from _meta(table, names, omitted)
 
 
-def _sayable(key: Any, target: Table) -> bool:
+def _expressible(key: Any, target: Table) -> bool:
     return len(target.primary_key) == 1 and key["on_update"] == "a" and not key["deferrable"]
 
 
@@ -203,10 +203,10 @@ def _foreign_key(table: Table, column: Any, key: Any, target: Table, label: str)
     )
 
 
-def _column(table: Table, column: Any, unsaid: list[str]) -> str | None:
+def _column(table: Table, column: Any, omitted: list[str]) -> str | None:
     name, kind, where = column["name"], column["type"], f"{table.name}.{column['name']}"
     if column["generated"]:
-        unsaid.append(f"column {where}: generated")
+        omitted.append(f"column {where}: generated")
         return None
     options: list[str] = []
     if kind.endswith("[]") and kind[:-2] in ELEMENTS:
@@ -218,13 +218,13 @@ def _column(table: Table, column: Any, unsaid: list[str]) -> str | None:
     elif kind in FIELDS:
         call = f"fields.{FIELDS[kind]}"
     else:
-        unsaid.append(f"column {where}: type {kind}")
+        omitted.append(f"column {where}: type {kind}")
         return None
     default, serial = column["default"], (column["default"] or "").startswith("nextval(")
     if [name] == table.primary_key and kind in INTEGERS and not serial:
         options.append("generated=False")
     if column["identity"] or (serial and [name] != table.primary_key):
-        unsaid.append(f"column {where}: a number of its own for each row")
+        omitted.append(f"column {where}: numbered by the database")
     elif default is not None and not serial:
         options.append(f"db_default=SqlDefault({default!r})")
     unique = any(one["type"] == "u" and list(one["columns"]) == [name] for one in table.constraints)
@@ -242,7 +242,7 @@ def _common(table: Table, column: Any, *, unique: bool) -> Iterator[str]:
         yield f"description={column['comment']!r}"
 
 
-def _meta(table: Table, names: Mapping[str, str], unsaid: list[str]) -> Iterator[str]:
+def _meta(table: Table, names: Mapping[str, str], omitted: list[str]) -> Iterator[str]:
     yield "\n    class Meta:"
     yield f'        table = "{table.name}"'
     parts: dict[str, list[tuple[str, ...]]] = defaultdict(list)
@@ -255,13 +255,13 @@ def _meta(table: Table, names: Mapping[str, str], unsaid: list[str]) -> Iterator
             or not all(columns)
             or (one["type"] == "f" and (len(columns) > 1 or one["on_update"] != "a" or one["deferrable"]))
         ):
-            unsaid.append(f"constraint {table.name}.{one['name']}")
+            omitted.append(f"constraint {table.name}.{one['name']}")
     for index in table.indexes:
         columns = tuple(names.get(column, "") for column in index["columns"])
         if index["plain"] and all(columns):
             parts["indexes"].append(columns)
         else:
-            unsaid.append(f"index {index['name']}")
+            omitted.append(f"index {index['name']}")
     for name, values in parts.items():
         yield f"        {name} = ({', '.join(_tuple(value) for value in values)},)"
 
@@ -274,11 +274,11 @@ def _call(name: str, options: list[str]) -> str:
     return f"{name}({', '.join(options)})"
 
 
-def _with_source(said: str, attribute: str, column: str) -> str:
-    if attribute == column or "source_field=" in said:
-        return said
-    call, _, rest = said.partition("(")
-    return f'{call}(source_field="{column}", {rest}'.replace(", )", ")")
+def _with_source(call: str, attribute: str, column: str) -> str:
+    if attribute == column or "source_field=" in call:
+        return call
+    name, _, rest = call.partition("(")
+    return f'{name}(source_field="{column}", {rest}'.replace(", )", ")")
 
 
 def _attribute(name: str, taken: set[str]) -> str:

@@ -10,11 +10,11 @@ import asyncpg
 
 from gateway.data.stops import Stop
 
-PREFIX = "dorami_scratch_"  # and when it was made, in s since 1970, as 8 hexadecimal digits
-OLD = 3600  # s after which what a killed command has left is swept
+PREFIX = "dorami_scratch_"  # followed by the time of creation in s since 1970, as 8 hexadecimal digits
+OLD = 3600  # s after which the databases of killed commands are deleted
 CONNECT = 5.0  # s
 
-# A copy of template0 takes another encoding and other rules of sorting than the server's: those of the database.
+# A copy of template0 may have another encoding and collation than the server's default: those of the database.
 LOCALES = {"b": ("builtin", "BUILTIN_LOCALE"), "i": ("icu", "ICU_LOCALE"), "c": ("libc", None)}
 
 
@@ -50,7 +50,7 @@ async def _database(origin: Any) -> AsyncIterator[str]:
     for (old,) in await origin.fetch("SELECT datname FROM pg_database WHERE datname ~ $1", f"^{PREFIX}[0-9a-f]{{8}}$"):
         if int(old.removeprefix(PREFIX), 16) < now - OLD:
             await _drop(origin, old)
-    for moment in range(now, now + 60):  # another command's has this second
+    for moment in range(now, now + 60):  # another command may have taken the name of this second
         name = f"{PREFIX}{moment:08x}"
         try:
             await create_like(origin, name)

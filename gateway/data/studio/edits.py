@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.data.studio.tables import Column, Mistake, Question, Table, conditions, quoted
+from gateway.data.studio.tables import MIGRATIONS, Column, Mistake, Question, Table, conditions, quoted
 
-# Tables of migrations, and those that clients and other tables rely on.
-MIGRATIONS = {"aerich", "dorami_migrations", "dorami_pushed"}
+# Tables that clients, other tables and migrations rely on.
 KEPT_TABLES = MIGRATIONS | {"rooms", "room_events", "moderation_log", "outbox", "applied_events", "chat_cursors"}
 KEPT_COLUMNS = {"version", "seq", "epoch", "created_at", "updated_at"}  # that the gateway counts or dates
 
 
 class Change(NamedTuple):
-    """A new value of one column of one row. `state` is that of the value that was shown."""
+    """A new value of one column of one row. `state` is the `state_of` the value that was shown."""
 
     column: str
     state: str
@@ -30,7 +29,7 @@ class Change(NamedTuple):
 
 
 def editable(table: Table, column: Column) -> bool:
-    """Whether a value of this column may be changed."""
+    """Return whether a value of this column may be changed."""
     return (
         table.kind in ("r", "p")
         and bool(table.key)
@@ -46,7 +45,7 @@ def state_of(value: str | None) -> str:
 
 
 class ChangeLog:
-    """A file of changes, one line of JSON for each: when, by which user of this machine, what and from what to what."""
+    """A file with one line of JSON for each change: the time, the user of this machine, the row, both values."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -75,10 +74,10 @@ class ChangeLog:
 async def apply(
     connection: Any, database: str, table: Table, question: Question, change: Change, log: ChangeLog
 ) -> None:
-    """Change a value of the row that the filters name by its whole key.
+    """Change a value of the row that the filters select by its whole key.
 
-    Raises Mistake for a column that may not be changed, a row that is gone and a value that is no longer as it was
-    shown, and asyncpg's errors for a value that the table refuses.
+    Raises Mistake for a column that may not be changed, a row that does not exist and a value that has changed since it
+    was shown, and asyncpg's errors for a value that the table refuses.
     """
     column = table.column(change.column)
     if not editable(table, column):

@@ -46,7 +46,7 @@ tr:last-child > * { border-bottom: 0; } th small { display: block; font-weight: 
 code { font-size: .85em; color: var(--faint); overflow-wrap: anywhere; }
 """
 
-Databases = Mapping[str, Mapping[str, Table] | str]  # tables by name, or why there are none
+Databases = Mapping[str, Mapping[str, Table] | str]  # tables by name, or the problem of the database
 
 
 def home(databases: Databases, nonce: str) -> str:
@@ -77,8 +77,8 @@ def listing(databases: Databases, nonce: str, database: str, table: Table, quest
     lines = "".join(_line(database, table, row) for row in answer.rows)
     empty = "" if answer.rows else f"<tr><td colspan={len(table.columns) + 1} class=null>no rows</td></tr>"
     body += f"<div class=scroll><table><thead><tr><th></th>{head}</tr></thead>{lines}{empty}</table></div>"
-    body += f"<div class=pages>{''.join(_turns(database, table, question, answer))}</div>"
-    body += f"<p><code>{escape(answer.asked)}</code></p>"
+    body += f"<div class=pages>{''.join(_page_links(database, table, question, answer))}</div>"
+    body += f"<p><code>{escape(answer.statement)}</code></p>"
     return _page(table.name, databases, nonce, body, current=(database, table.name))
 
 
@@ -91,9 +91,9 @@ def detail(
     referrers: Sequence[tuple[str, str, str, int]],
     token: str | None = None,
 ) -> str:
-    """Return one row with all its values, and the rows that refer to it: table, column, value and how many.
+    """Return one row with all its values, and the rows that refer to it: table, column, value and number.
 
-    `token`: of the forms that change values; without it there are none.
+    `token` is for the forms that change values; without it there are none.
     """
     key = " ".join(row[column.name] or "" for column in table.key)
     lines = "".join(
@@ -182,9 +182,9 @@ def _head(database: str, table: Table, column: Column, question: Question) -> st
     if column.secret:
         return f"<th>{escape(column.name)}{kind}</th>"
     sorted_by = question.order == column.name
-    turned = Question(question.filters, question.search, column.name, sorted_by and not question.descending)
+    reordered = Question(question.filters, question.search, column.name, sorted_by and not question.descending)
     sign = (" ↓" if question.descending else " ↑") if sorted_by else ""
-    title, link = escape(column.comment or "sort"), _table_url(database, table.name, turned)
+    title, link = escape(column.comment or "sort"), _table_url(database, table.name, reordered)
     return f"<th><a href='{link}' title='{title}'>{escape(column.name)}{sign}</a>{kind}</th>"
 
 
@@ -209,7 +209,7 @@ def _value(database: str, column: Column, value: str | None, *, whole: bool = Fa
     return text
 
 
-def _turns(database: str, table: Table, question: Question, answer: Answer) -> Iterator[str]:
+def _page_links(database: str, table: Table, question: Question, answer: Answer) -> Iterator[str]:
     if question.page > 1:
         yield f"<a rel=prev href='{_table_url(database, table.name, question, page=question.page - 1)}'>← before</a>"
     if answer.count > question.page * PAGE:
@@ -233,8 +233,8 @@ def _parameters(question: Question, page: int) -> Iterator[tuple[str, str]]:
         yield "page", str(page)
 
 
-def _without(question: Question, gone: Filter) -> Question:
-    filters = tuple(one for one in question.filters if one != gone)
+def _without(question: Question, removed: Filter) -> Question:
+    filters = tuple(one for one in question.filters if one != removed)
     return Question(filters, question.search, question.order, question.descending)
 
 

@@ -23,8 +23,8 @@ from gateway.data.target import Target
 from gateway.problems import explain
 
 HOST = "127.0.0.1"
-HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # what a page of another name that leads here does not send
-COOKIE = "dorami_studio_"  # and a part of its own: cookies are of a machine, not of a port
+HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # other names may resolve to this address (DNS rebinding)
+COOKIE = "dorami_studio_"  # with a random suffix: browsers share cookies between the ports of a machine
 SECONDS = 5.0  # s that a statement may take
 MOST = 2**18  # bytes of a form: a text, percent-encoded
 
@@ -33,13 +33,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Studio:
-    """The pages over the pools of some databases. `changes`: where changes are noted; without it there are none."""
+    """The pages of some databases. `changes` records changes; without it values cannot be changed."""
 
     def __init__(self, pools: Mapping[str, asyncpg.Pool], token: str, changes: ChangeLog | None = None) -> None:
         self._pools = pools
         self._changes = changes
-        self._form_token = secrets.token_urlsafe(32)  # a page of another origin does not know it
-        self._token: str | None = token  # of the link; gone when it was opened
+        self._form_token = secrets.token_urlsafe(32)  # pages of other origins cannot read it
+        self._token: str | None = token  # of the link; None after it was opened
         self._session = secrets.token_urlsafe(32)
         self._cookie = COOKIE + secrets.token_hex(4)
 
@@ -54,7 +54,7 @@ class Studio:
 
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in the browser that has opened the link."""
+        """Serve only the browser that has opened the link."""
         if HOSTS.fullmatch(request.headers.get("Host", "")) is None:
             return _refused(403, "this is for the machine that it runs on")
         if request.method not in ("GET", "HEAD") and (self._changes is None or request.method != "POST"):
@@ -92,14 +92,14 @@ class Studio:
         return _html(pages.home(await self._databases(), request[NONCE]))
 
     async def _listing(self, request: web.Request) -> web.Response:
-        databases, database, table = await self._asked(request)
+        databases, database, table = await self._selected(request)
         question = _question(request)
         async with self._pools[database].acquire() as connection:
             answer = await rows_of.rows(connection, table, question)
         return _html(pages.listing(databases, request[NONCE], database, table, question, answer))
 
     async def _detail(self, request: web.Request) -> web.Response:
-        databases, database, table = await self._asked(request)
+        databases, database, table = await self._selected(request)
         async with self._pools[database].acquire() as connection:
             answer = await rows_of.rows(connection, table, _question(request), whole=True)
             if not answer.rows:
@@ -114,7 +114,7 @@ class Studio:
         return _html(pages.detail(databases, request[NONCE], database, table, row, found, token))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
-        _, database, table = await self._asked(request)
+        _, database, table = await self._selected(request)
         form = await request.post()
         given = str(form.get("token", ""))
         if self._changes is None or not hmac.compare_digest(given.encode(), self._form_token.encode()):
@@ -128,7 +128,7 @@ class Studio:
             await edits.apply(connection, database, table, _question(request), change, self._changes)
         return web.Response(status=303, headers={"Location": request.path_qs})
 
-    async def _asked(self, request: web.Request) -> tuple[pages.Databases, str, Table]:
+    async def _selected(self, request: web.Request) -> tuple[pages.Databases, str, Table]:
         databases, database = await self._databases(), request.match_info["database"]
         tables = databases.get(database)
         if tables is None or isinstance(tables, str) or request.match_info["table"] not in tables:
@@ -191,18 +191,18 @@ async def serve(
 ) -> None:
     """Serve until Ctrl-C. Raises Stop for databases of production.
 
-    `changes`: the file that notes changes; given, values may be changed, which needs consent.
+    With `changes`, the file that records changes, values may be changed, which needs consent.
     """
     titles = []
     for target in targets:
         async with target.connect(read_only=True) as connection:
             if await target.production(connection):
-                raise Stop(f"{target.name} is production's: no studio there", code=Code.REFUSED)
+                raise Stop(f"{target.name} is a database of production: the studio is refused", code=Code.REFUSED)
             titles.append(await target.title(connection))
     if changes is not None:
 
         async def make() -> Plan:
-            lines = [f"notes each change in {changes}", "tells no client, log of a room or cache of a change"]
+            lines = [f"records each change in {changes}", "updates no client, room log or cache"]
             return Plan(targets[0].name, f"This lets a browser change values of {' and '.join(titles)}.", lines)
 
         await consents.ask(report, make, given=consent)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+MIGRATIONS = frozenset(("aerich", "dorami_migrations", "dorami_pushed"))  # tables that record migrations
 PAGE = 50  # rows
-COUNTED = 10_000  # rows; of more nobody needs to know how many
+COUNTED = 10_000  # rows; more are not counted
 FIRST = 200  # characters of a value in a list
 
 SECRET = re.compile(
@@ -40,7 +41,7 @@ REFERENCES = """
     JOIN pg_attribute t ON t.attrelid = k.confrelid AND t.attnum = k.confkey[1]
     WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.conrelid = ANY ($1::oid[]) ORDER BY k.conname
 """
-# How a column is compared with a text; both sides in one composition, since some systems type Korean in another.
+# How a column is compared with a text; both sides are normalised, since systems compose Korean letters differently.
 COMPARISONS = {
     "is": "{column} = {value}::text::{type}",
     "is not": "{column} IS DISTINCT FROM {value}::text::{type}",
@@ -91,7 +92,7 @@ class Table:
     referrers: list[tuple[str, str, str]] = field(default_factory=list)  # a table, its column, and ours
 
     def column(self, name: str) -> Column:
-        """Return the column of a name. Raises Mistake if there is none, or its values are secret."""
+        """Return the column of this name. Raises Mistake if there is none, or its values are secret."""
         for column in self.columns:
             if column.name == name and not column.secret:
                 return column
@@ -128,8 +129,8 @@ class Answer:
     """A page of rows: the values by column, as texts; None is NULL."""
 
     rows: Sequence[Mapping[str, str | None]]
-    count: int  # of all rows that fit, at most COUNTED + 1
-    asked: str  # the statement, without its list of columns
+    count: int  # of all matching rows, at most COUNTED + 1
+    statement: str  # without its list of columns
 
 
 async def tables(connection: Any) -> dict[str, Table]:
@@ -148,23 +149,23 @@ async def tables(connection: Any) -> dict[str, Table]:
 
 
 async def rows(connection: Any, table: Table, question: Question, *, whole: bool = False) -> Answer:
-    """Return a page of the rows that are asked for; with `whole` their values at full length. Raises Mistake."""
+    """Return a page of the selected rows; with `whole` their values at full length. Raises Mistake."""
     values: list[str] = []
     parts = list(conditions(table, question, values))
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     order = _order(table, question)
     shown = ", ".join(_shown(column, whole=whole) for column in table.columns) or "1"
     source = quoted(table.name)
-    asked = f"FROM {source}{where}{order} LIMIT {PAGE} OFFSET {PAGE * (question.page - 1)}"
+    selection = f"FROM {source}{where}{order} LIMIT {PAGE} OFFSET {PAGE * (question.page - 1)}"
     counting = f"SELECT count(*) FROM (SELECT FROM {source}{where} LIMIT {COUNTED + 1}) AS counted"  # noqa: S608
-    found = await connection.fetch(f"SELECT {shown} {asked}", *values)
+    found = await connection.fetch(f"SELECT {shown} {selection}", *values)
     count = await connection.fetchval(counting, *values)
     names = [column.name for column in table.columns]
-    return Answer([dict(zip(names, row, strict=False)) for row in map(tuple, found)], count, f"SELECT … {asked}")
+    return Answer([dict(zip(names, row, strict=False)) for row in map(tuple, found)], count, f"SELECT … {selection}")
 
 
 def conditions(table: Table, question: Question, values: list[str]) -> Iterator[str]:
-    """Return the conditions that a row has to meet, and append their parameters. Raises Mistake."""
+    """Yield the conditions of a selection, and append their parameters to `values`. Raises Mistake."""
     for one in question.filters:
         column = table.column(one.column)
         if one.comparison not in COMPARISONS:
@@ -198,7 +199,7 @@ def _shown(column: Column, *, whole: bool) -> str:
 
 
 def _pattern(text: str) -> str:
-    """Return a text as a part of a pattern of LIKE."""
+    """Return a text as a part of a LIKE pattern."""
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 

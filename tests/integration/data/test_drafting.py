@@ -70,7 +70,7 @@ DEV = ("migrate", "-t", "dev", "-d", "main", "-n", "notes")
 
 async def test_a_draft_becomes_a_file_and_is_applied(project: Project, database_url: str) -> None:
     nothing = await project.run(*DEV)
-    assert nothing == (0, "the models say nothing new\n", "")
+    assert nothing == (0, "the models have not changed\n", "")
     project.edit("job.py", *NOTE)
     difference = await project.run("validate")
     assert difference.code == 1
@@ -144,7 +144,7 @@ async def test_a_push_is_undone_before_it_becomes_a_migration(project: Project, 
     pushed = await project.run("push", "-d", "main", "--no-backup", "--consent", consent)
     assert pushed.code == 0, pushed.err
     assert await fetchval(database_url, "SELECT count(note) FROM jobs") == 0
-    assert (await project.run("push", "-d", "main")).out == "the models say nothing new\n"
+    assert (await project.run("push", "-d", "main")).out == "the models have not changed\n"
 
     project.edit("job.py", "note = fields.TextField(null=True)", "memo = fields.TextField(null=True)")
     await run(

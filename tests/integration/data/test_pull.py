@@ -78,15 +78,15 @@ async def test_pulled_models_make_the_same_schema(
         made = await catalog.read(connection)
 
     tables = {key.name for key in have if key.kind == "table"}
-    without_model = {thing.split()[1].rstrip(":") for thing in pulled.unsaid if thing.startswith("table ")}
+    without_model = {thing.split()[1].rstrip(":") for thing in pulled.omitted if thing.startswith("table ")}
     assert without_model == {"chat_turns", "stream_viewers"}
     assert {key.name for key in made if key.kind == "table"} == tables - without_model
 
-    unsaid = {thing.partition(":")[0] for thing in pulled.unsaid}
+    omitted = {thing.partition(":")[0] for thing in pulled.omitted}
     sayable = {
         key: part
         for key, part in have.items()
-        if not without_model & {part.owner, key.name} and " ".join(key) not in unsaid
+        if not without_model & {part.owner, key.name} and " ".join(key) not in omitted
     }
     more, less = without_names(made) - without_names(sayable), without_names(sayable) - without_names(made)
     assert (list(more), list(less)) == ([], [])
@@ -96,7 +96,7 @@ async def test_it_prints_or_writes_and_says_what_is_missing(environment: Environ
     printed = await dorami("pull", "-d", "main", "--print", environment=environment())
     assert printed.code == 0
     assert "class Users(Model):" in printed.out
-    assert "models cannot say: function search_form(text)" in printed.err
+    assert "models cannot express: function search_form(text)" in printed.err
     file = tmp_path / "models.py"
     published = await dorami("pull", "-d", "main", "--out", str(file), "--json", environment=environment())
     assert json.loads(published.out)["models"] >= 20

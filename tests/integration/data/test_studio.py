@@ -269,4 +269,4 @@ async def test_no_studio_of_production(database_url: str) -> None:
     for arguments in ((), ("--write", "-d", "main")):
         async with time_limit(20):
             said = await dorami("studio", *arguments, environment=environment)
-        assert said == (3, "", "main is production's: no studio there\n")
+        assert said == (3, "", "main is a database of production: the studio is refused\n")
