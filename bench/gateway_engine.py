@@ -16,7 +16,7 @@ from aiohttp import web
 from gateway import logs
 from gateway.keys import CHAT, ROOT, STREAMING, Room, chat_room
 from gateway.metrics import Metrics
-from gateway.process.lifespan import settle
+from gateway.process.lifespan import tune_collector
 from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
@@ -247,7 +247,7 @@ async def serve(port: int, *, over_redis: bool) -> None:
         raise RuntimeError("aiohttp made no server")
     loop = asyncio.get_running_loop()
     await loop.create_server(engine.protocol_factory(lambda _on_lost: http()), settings.host, port, backlog=4096)
-    settle()
+    tune_collector()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -46,9 +46,9 @@ WEB, CONSOLE = PACKAGE / "web", PACKAGE / "console"  # package data: a wheel has
 
 
 class Node:
-    """One gateway process: everything it is made of, not open yet. Building it does no I/O.
+    """One gateway process, wired but not open. The constructor does no I/O.
 
-    It listens by itself unless it is given the listener of a worker.
+    Without `listener`, that of a worker, the node listens by itself.
     """
 
     def __init__(self, settings: Settings, listener: Listener | None = None) -> None:
@@ -142,42 +142,45 @@ class Node:
 
     @property
     def application(self) -> web.Application:
-        """What it serves over HTTP, for tools that read its documents."""
+        """The HTTP application, for tools that read its documents."""
         return self._runner.app
 
     @property
     def url(self) -> str:
-        """Where it can be reached from this machine, once it listens: an URL, or `unix:` and a path."""
+        """The address on this machine, known once the node listens: a URL, or `unix:` and a path."""
         return self._listener.url
 
     @property
     def metrics(self) -> Metrics:
-        """What it counts."""
+        """The node's metrics."""
         return self._servers.metrics
 
     @property
     def ready(self) -> bool:
-        """Whether it should get traffic."""
+        """Whether balancers should send traffic to the node."""
         return self._health.readiness.ready
 
     @property
     def connections(self) -> int:
-        """How many Engine.IO connections are open."""
+        """The number of open Engine.IO connections."""
         return len(self._realtime.engine.connections)
 
-    # --- what it opens and closes ---
+    # --- opening and closing ---
 
     def steps(self) -> list[Step]:
-        """In the order of opening. The database comes first: Tortoise keeps its state in the context that opens it."""
+        """Return the steps in the order of opening.
+
+        The database is first: Tortoise keeps its state in the context that opens it.
+        """
         return [
             Step("database", self._servers.databases.open, self._servers.databases.close),
             Step("http", self._listen, self._close_http),
             Step("redis", self._open_redis, self._close_redis),
-            Step("socket.io", self._open_doors, self._close_doors),
+            Step("socket.io", self._open_services, self._close_services),
         ]
 
     async def _listen(self) -> None:
-        self._realtime.server.refusing = True  # until all is open
+        self._realtime.server.refusing = True  # until all steps are open
         raise_limit()
         self._descriptors.start()
         self._lag.start()
@@ -207,7 +210,7 @@ class Node:
         await self._servers.heartbeat_redis.close()
         await self._servers.redis.close()
 
-    async def _open_doors(self) -> None:
+    async def _open_services(self) -> None:
         self._accounts.start()
         self._commerce.start()
         await self._chat.start()
@@ -218,17 +221,20 @@ class Node:
         await self._listener.serve()
 
     async def drain(self, hurry: asyncio.Event) -> None:
-        """Let balancers notice that the node goes, then send its clients to the others."""
+        """Wait until balancers have noticed that the node is not ready, then close its connections.
+
+        `hurry` ends the waiting.
+        """
         await self._health.drain()
-        if self._listener.others:  # no balancer has to notice
+        if self._listener.others:  # other workers share the port: no balancer has to notice
             self._listener.retire()
         else:
             await wait_until(asyncio.get_running_loop().time() + self._settings.drain_delay.total_seconds(), hurry)
         await self._realtime.server.drain(self._settings.drain_spread.total_seconds(), hurry)
         if self._listener.others and not hurry.is_set():
-            await self._listener.settle()
+            await self._listener.finish_requests()
 
-    async def _close_doors(self) -> None:
+    async def _close_services(self) -> None:
         await self._health.close()
         await self._realtime.server.shutdown()
         await self._upkeep.close()
@@ -244,21 +250,21 @@ class Node:
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
-    """Run one node until SIGTERM or SIGINT; `ready` is called with its URL once it accepts clients.
+    """Run one node until SIGTERM or SIGINT; call `ready` with its URL once it accepts clients.
 
-    Raises what kept it from starting, after closing what had been opened.
+    Raises the error of a step that fails to open, after closing the open steps.
     """
     node = Node(settings)
 
-    def tell() -> None:
+    def announce() -> None:
         log.info("serving", version=__version__, url=node.url, python=f"{platform.python_version()}, {python_build()}")
-        sd_notify.tell(sd_notify.READY)
+        sd_notify.notify(sd_notify.READY)
         if ready is not None:
             ready(node.url)
 
     async def drain(hurry: asyncio.Event) -> None:
-        sd_notify.tell(sd_notify.STOPPING)
+        sd_notify.notify(sd_notify.STOPPING)
         await node.drain(hurry)
 
     async with sd_notify.watchdog():
-        await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=tell, drain=drain)
+        await lifespan.run(node.steps(), within=settings.shutdown_timeout, ready=announce, drain=drain)

@@ -27,7 +27,7 @@ cli.add_typer(analytics, name="analytics")
 
 
 def main() -> None:
-    """Run a command. What can be expected to fail is a line on stderr, never a traceback: one line for each mistake."""
+    """Run a command. Print an expected error as lines on stderr, one for each mistake, without a traceback."""
     try:
         cli()
     except SettingsError as error:
@@ -63,10 +63,10 @@ def serve(
         str | None, typer.Option(help="How many processes share the port, or `max`: one for each core. WORKERS.")
     ] = None,
 ) -> None:
-    """Serve one node until SIGTERM or SIGINT. Says `ready <url>` on stdout when it takes connections.
+    """Serve one node until SIGTERM or SIGINT. Prints `ready <url>` on stdout when it accepts connections.
 
-    Applies the migrations that are missing first: one node does, those that start with it wait. With MIGRATE_AT_START
-    off it refuses such a database, where every request would fail while the node calls itself ready.
+    Applies missing migrations first. If several nodes start, one applies them and the others wait. With
+    MIGRATE_AT_START off it exits instead: on a database without them every request would fail.
 
     With several workers a master starts, watches and replaces them: `dorami reload`, or SIGHUP.
     """
@@ -93,15 +93,15 @@ def serve(
 
 @cli.command(hidden=True)
 def prepare() -> None:
-    """Do what `dorami serve` does before it serves; the master of workers runs it, once for all."""
+    """Apply migrations and check the database before workers start; the master runs it once for all of them."""
     _prepare(settings_of_environment())
 
 
 @cli.command(epilog="Example: dorami reload")
 def reload() -> None:
-    """Replace the workers of this machine's node one after the other. Fails if a new one does not come up.
+    """Replace the workers of this machine's node one after the other. Fails if a new one does not start.
 
-    HOST and PORT say which node. The new workers run the code that is installed now, with the environment of their
+    HOST and PORT select the node. The new workers run the code that is installed now, with the environment of their
     master.
     """
     settings = settings_of_environment()
@@ -110,18 +110,18 @@ def reload() -> None:
 
     url = listening.url(settings.host, settings.port)
     try:
-        well = asyncio.run(control.ask(url, typer.echo))
+        replaced = asyncio.run(control.ask(url, typer.echo))
     except OSError:
         fail(f"no `dorami serve --workers` of this user serves on {url}")
-    if not well:
+    if not replaced:
         sys.exit(1)
 
 
 @cli.command(epilog="Example: dorami worker")
 def worker() -> None:
-    """Work on jobs until SIGTERM or SIGINT; run as many workers as there is work for. Says `ready` when it takes jobs.
+    """Run jobs until SIGTERM or SIGINT; start as many workers as the work needs. Prints `ready` when it takes jobs.
 
-    What it works on when it is stopped goes back, and to another one. Leaves migrations to the nodes.
+    A worker that stops returns its running jobs to the queue for other workers. It applies no migrations.
     """
     settings = settings_of_environment()
     import uvloop
@@ -141,7 +141,7 @@ def dev(
     data: Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")] = Path(".dorami"),
     seed: Annotated[bool, typer.Option(help="Make the users, the stream and the products of the demo.")] = True,
 ) -> None:
-    """Everything for development: servers, migrations, seeds, nodes. DATABASE_URL and REDIS_URL are used when set."""
+    """Start all for development: servers, migrations, seeds, nodes. DATABASE_URL and REDIS_URL are used when set."""
     try:
         from gateway.dev.launcher import Plan, develop
         from gateway.dev.server_process import StackError
@@ -155,7 +155,7 @@ def dev(
 
 @cli.command(epilog="Example: dorami check")
 def check() -> None:
-    """Check the settings, the database, Redis and the migrations, one line each. Fails if one is not right."""
+    """Check the settings, the database, Redis and the migrations, one line each. Fails if one of them is wrong."""
     settings = settings_of_environment()
     from gateway.security.tokens.tokens import Tokens
 
@@ -174,10 +174,9 @@ def token(
     ] = None,
     ttl: Annotated[str | None, typer.Option(help='How long it lasts, like "15m"; JWT_EXPIRATION if not given.')] = None,
 ) -> None:
-    """Mint an access token for an account, or with `--role GUEST` for a guest, who is not looked up.
+    """Issue an access token for an account, or with `--role GUEST` for a guest, who is not looked up.
 
-    What is revoked is remembered for JWT_EXPIRATION: a token that lasts longer outlives every logout, and is ended by a
-    suspension or a ban alone.
+    Revocations are kept for JWT_EXPIRATION. Only a suspension or a ban ends a token that lasts longer.
     """
     settings = settings_of_environment(**({"jwt_expiration": ttl} if ttl else {}))
     typer.echo(asyncio.run(_mint(settings, user, role)))
@@ -203,7 +202,7 @@ def _prepare(settings: Settings) -> None:
 
 
 async def _check(settings: Settings) -> bool:
-    """Say how each part is; whether all are right."""
+    """Print the state of each part; return whether all are right."""
     from gateway.metrics import Metrics
     from gateway.postgres import migrations
     from gateway.postgres.database import Database

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 
 class Code(StrEnum):
-    """The stable names of the ways in which a request can fail."""
+    """The codes of errors; they never change."""
 
     INVALID_PAYLOAD = "INVALID_PAYLOAD"
     INVALID_MESSAGE = "INVALID_MESSAGE"

@@ -1,4 +1,4 @@
-"""Counters and histograms of what happens with every message: plain numbers until they are scraped. Used by metrics."""
+"""Counters and histograms for every message: plain numbers until they are scraped. Used by metrics."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 class Counter:
     """A number that only grows.
 
-    That of prometheus_client takes a lock and 0.6 µs. Here only the thread of the event loop counts.
+    The counter of prometheus_client takes a lock and 0.6 µs. This one is for the thread of the event loop only.
     """
 
     __slots__ = ("value",)
@@ -27,23 +27,23 @@ class Counter:
 
 
 class Histogram:
-    """How often something took how long, in seconds."""
+    """The distribution of durations in s."""
 
     __slots__ = ("_bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)  # by bucket; the last has what took longer than all bounds
+        self.counts = [0] * (len(bounds) + 1)  # by bucket; the last is for durations above all bounds
         self.sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """Count once more."""
+        """Count one duration."""
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.sum += seconds
 
 
 class CounterFamily(Collector):
-    """A metric of tallies, one for each combination of its labels."""
+    """A metric with a counter for each combination of its labels."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
         self._about = name, documentation
@@ -58,13 +58,13 @@ class CounterFamily(Collector):
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
         family = CounterMetricFamily(*self._about, labels=self._labels)
-        for values, tally in self._children.items():
-            family.add_metric(values, tally.value)
+        for values, counter in self._children.items():
+            family.add_metric(values, counter.value)
         yield family
 
 
 class HistogramFamily(Collector):
-    """A metric of spreads, one for each combination of its labels. `bounds` are those of its buckets, ascending."""
+    """A metric with a histogram for each combination of its labels. `bounds`: of the buckets in s, ascending."""
 
     def __init__(
         self,
@@ -86,25 +86,25 @@ class HistogramFamily(Collector):
 
     @property
     def count(self) -> int:
-        """How often anything was observed, over all labels."""
+        """The number of observed durations, over all labels."""
         return sum(sum(child.counts) for child in self._children.values())
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
         family = HistogramMetricFamily(*self._about, labels=self._labels)
         names = [*map(str, map(float, self._bounds)), "+Inf"]
-        for values, spread in self._children.items():
-            family.add_metric(values, list(zip(names, accumulate(spread.counts), strict=True)), spread.sum)
+        for values, child in self._children.items():
+            family.add_metric(values, list(zip(names, accumulate(child.counts), strict=True)), child.sum)
         yield family
 
 
 class PoolUse(NamedTuple):
-    """How a pool of connections is used at one moment, in connections and in callers that wait for one."""
+    """The use of a connection pool at one moment, in connections and in waiting callers."""
 
     in_use: int
     waiting: int
     size: int
-    lost: int  # in use, although nobody can be using them
+    lost: int  # counted as in use, although no caller has them
 
 
 class PoolFamily(Collector):
@@ -116,7 +116,7 @@ class PoolFamily(Collector):
         registry.register(self)
 
     def watch(self, pool: str, use: Callable[[], PoolUse]) -> None:
-        """Show a pool under this label; a later one of the same label takes its place."""
+        """Show a pool under this label; a later pool of the same label replaces it."""
         self._pools[pool] = use
 
     def collect(self) -> Iterator[Metric]:

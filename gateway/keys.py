@@ -218,7 +218,7 @@ def cache_lease(cache: str, key: str) -> str:
 
 # --- backups --------------------------------------------------------------------------------------------------------
 
-# Patterns of the keys that a backup has: nothing else knows of these.
+# Patterns of the keys that a backup contains: nothing else has their data.
 KEPT_KEYS = ("dorami:session:*", "dorami:sessions:*", "dorami:devices:*", "dorami:revoked:*")
 # Patterns of the keys that are wrong after a restore of the databases: presence, places of sockets, cached rows, jobs.
 STALE_KEYS = (

@@ -22,7 +22,7 @@ class RequestId:
         return self._id
 
 
-# Of the event that is being handled. HTTP requests bind `request_id` by structlog, whose context is slower to set.
+# The id of the event that is being handled. HTTP requests bind `request_id` by structlog, which is slower to set.
 REQUEST: ContextVar[RequestId | None] = ContextVar("request", default=None)
 
 
@@ -35,7 +35,7 @@ def add_request_id(_logger: object, _method: str, entry: structlog.types.EventDi
 
 
 def configure(settings: Settings) -> None:
-    """Send structlog and the standard library's loggers (aiohttp, asyncio, libraries) to stderr in one form.
+    """Send structlog and the standard library's loggers (aiohttp, asyncio, libraries) to stderr in one format.
 
     Production logs warnings and errors unless `LOG_LEVEL` is set.
     """

@@ -1,4 +1,4 @@
-"""How much of its machine this process may use, and how its Python was built. Asked at start and by the metrics."""
+"""The memory and cores that this process may use, and how its Python was built. Read at start and by the metrics."""
 
 import os
 import sysconfig
@@ -10,7 +10,7 @@ TREE = Path("/sys/fs/cgroup")
 
 
 def memory_limit(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
-    """Return the machine's memory, or the least control group limit (v2) of this process, in bytes."""
+    """Return the machine's memory, or the lowest control group limit (v2) of this process, in bytes."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for group in _groups(cgroup, tree):
         limits += _limit(group / "memory.max")
@@ -18,13 +18,13 @@ def memory_limit(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
 
 
 def python_build() -> str:
-    """Return how this Python was built: one without profile-guided optimisation is slower."""
+    """Return whether this Python was built with profile-guided optimisation, as text; without it, it is slower."""
     optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
     return "built with optimisations" if optimised else "built without optimisations"
 
 
 def cores(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
-    """Return the cores that this process may use, or its least control group quota (v2), rounded up."""
+    """Return the cores that this process may use, or its lowest control group quota (v2), rounded up."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     for group in _groups(cgroup, tree):
         try:

@@ -21,7 +21,7 @@ class Misconfigured(Exception):
 
 
 class OperatorError(Exception):
-    """What a command cannot do, in one line for operators; `code` is what the command exits with."""
+    """A command failed; the text is one line for operators, `code` the command's exit code."""
 
     code = 1
 
@@ -35,7 +35,7 @@ _WRONG: tuple[tuple[type[BaseException], str], ...] = (  # the first match is us
     (ssl.SSLCertVerificationError, "has a certificate that the CA has not signed, or for another name"),
     (ssl.SSLError, "cannot be reached by TLS as it is set up"),
 )
-# Classes of redis.exceptions by name: importing it takes 0.1 s, and most commands never ask Redis.
+# Classes of redis.exceptions by name: importing it takes 0.1 s, and most commands do not use Redis.
 _WRONG_OF_REDIS = (
     ("AuthenticationError", _REFUSED),
     ("NoPermissionError", "does not let this user do what is needed"),
@@ -87,7 +87,7 @@ def explain(error: BaseException | None) -> str:
 
 
 def most_telling(errors: Sequence[BaseException]) -> BaseException | None:
-    """Return the error of several servers' to explain: one that a setting caused, else the first."""
+    """Return the error of several servers that should be explained: one that a setting caused, else the first."""
     return next((error for error in errors if misconfiguration(error) is not None), errors[0] if errors else None)
 
 
@@ -106,8 +106,8 @@ def _of_redis(error: BaseException, name: str) -> bool:
 def error_code(error: BaseException) -> str:
     """Return the code that an error of Redis begins with, like `OOM`; `ERR` if it has none.
 
-    Nothing else of an error is logged: it may quote what we sent. redis-py takes the code off the text of the errors
-    that it has classes for.
+    The rest of the text is not logged: it may quote our command. redis-py removes the code from the text of errors
+    for which it has a class.
     """
     code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
     return code if code.isupper() else "ERR"

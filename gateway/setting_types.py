@@ -1,6 +1,6 @@
-"""How the values of settings are written: durations, rates, URLs, lists. Used by settings.
+"""Parses the values of settings: durations, rates, URLs, lists. Used by settings.
 
-What is written otherwise raises ValueError, whose text ends the line that tells of the mistake; it holds no secret.
+Invalid values raise ValueError; its text follows the setting's name in the message and contains no secret.
 """
 
 import re
@@ -14,9 +14,9 @@ from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-MAX_DURATION = timedelta(days=3650)  # with more, moments leave what calendars know
+MAX_DURATION = timedelta(days=3650)  # the sum of a time and a longer one may not fit into a datetime
 
-# Parameters of URLs that are files: of PostgreSQL's, of Redis'.
+# Parameters of PostgreSQL's and Redis' URLs that are paths of files.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 _SIZES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -104,7 +104,7 @@ def _origins(value: object) -> object:
             match = _ORIGIN.fullmatch(origin)
             if origin != "*" and (match is None or match["scheme"].lower() in _NO_ORIGINS):
                 raise ValueError(f'"{origin}" is not an origin; write it like "https://shop.example"')
-        # As browsers send them: never with the port that goes without saying.
+        # As browsers send them: without the default port.
         return tuple(_without_default_port(origin) for origin in value)
     return value
 
@@ -145,10 +145,10 @@ def _secrets(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words), NoDecode]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a duration that may be nothing
+Delay = Annotated[timedelta, BeforeValidator(_delay), Ge(timedelta(0))]  # a duration that may be 0
 Size = Annotated[int, BeforeValidator(_size), Ge(1)]  # bytes
 WorkerCount = Annotated[int | Literal["max"], BeforeValidator(_workers)]
-Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # how many, in how many seconds
+Rate = Annotated[tuple[int, float], BeforeValidator(_rate), NoDecode]  # number of requests, s
 OptionalRate = Annotated[tuple[int, float] | None, BeforeValidator(_rate), NoDecode]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), NoDecode]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts), NoDecode]

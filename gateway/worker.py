@@ -1,4 +1,4 @@
-"""The composition root of a worker: settings in, one process out that works on jobs. Called by the command line."""
+"""The composition root of a job worker. Called by the command line."""
 
 import asyncio
 import secrets
@@ -33,18 +33,18 @@ from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.log import RoomLog
 from gateway.settings import Settings, SettingsError
 
-TIDY = 600.0  # s between two looks for what dead workers left
+TIDY = 600.0  # s between two sweeps for the files of dead workers and for old rows
 
 
-class Nobody:
-    """The sockets of a worker: there are none."""
+class NoSockets:
+    """The sockets of a job worker: there are none."""
 
     def deliver(self, room: Room, packet: bytes, offset: str | None = None) -> None:
         """See Local."""
 
 
 class Worker:
-    """One worker process: everything it is made of, not open yet. Raises SettingsError for what it cannot work with."""
+    """One job worker, wired but not open. Raises SettingsError for settings without which it cannot work."""
 
     def __init__(self, settings: Settings) -> None:
         if settings.media_folder is None:
@@ -58,7 +58,7 @@ class Worker:
         self._redis = RedisClient(settings, metrics)
         self._clocks = ClockSync({"database": self._database.time, "redis": self._redis.time}, metrics)
         name = f"{settings.node_id or 'worker'}.{secrets.token_hex(6)}"
-        self._fanout = RedisFanout(self._redis, Nobody(), name, metrics, RoomLog(self._database))
+        self._fanout = RedisFanout(self._redis, NoSockets(), name, metrics, RoomLog(self._database))
         ffmpeg = Ffmpeg(settings.ffmpeg)
         limit = settings.job_timeout.total_seconds()
         self._library = Library(settings.media_folder, ffmpeg, self._redis, metrics, limit)
@@ -86,13 +86,13 @@ class Worker:
         return self._serving is not None and not self._serving.done() and not self._stop.is_set()
 
     def steps(self) -> list[Step]:
-        """In the order of opening."""
+        """Return the steps in the order of opening."""
         return [
             Step("databases", self._databases.open, self._databases.close),
             Step("metrics", self._show_metrics, self._metrics_runner.cleanup),
             Step("redis", self._open_redis, self._close_redis),
             Step("jobs", self._begin, self._end),
-            Step("relay", self._relay_facts, self._end_relay),
+            Step("relay", self._begin_relay, self._end_relay),
         ]
 
     async def _scrape(self) -> bytes:
@@ -121,7 +121,7 @@ class Worker:
         serving = self._queue.serve(self._jobs.run, self._settings.worker_jobs, self._stop)
         self._serving = asyncio.get_running_loop().create_task(serving, name="jobs")
 
-    async def _relay_facts(self) -> None:
+    async def _begin_relay(self) -> None:
         if ANALYTICS.name in self._databases:
             self._relay.start()
             self._counting.start()
@@ -146,8 +146,8 @@ class Worker:
 
 
 async def work(settings: Settings, *, ready: Callable[[], None]) -> None:
-    """Run one worker until SIGTERM or SIGINT; `ready` is called once it takes jobs.
+    """Run one job worker until SIGTERM or SIGINT; call `ready` once it takes jobs.
 
-    Raises what kept it from starting, after closing what had been opened.
+    Raises the error of a step that fails to open, after closing the open steps.
     """
     await lifespan.run(Worker(settings).steps(), within=settings.shutdown_timeout, ready=ready)

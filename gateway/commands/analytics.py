@@ -21,10 +21,10 @@ def options() -> None:
 
 @analytics.command(epilog="Example: dorami analytics backfill")
 def backfill() -> None:
-    """Count again, from the main database, sales, messages and moderation up to five minutes ago.
+    """Count sales, messages and moderation up to five minutes ago again, from the main database.
 
-    For what happened before RDS_ANALYTICS_URL was set, or was lost. Harmless at any time, and when it is repeated.
-    Viewers cannot be counted again.
+    For the time before RDS_ANALYTICS_URL was set, or for lost numbers. It may run at any time, and repeatedly. Viewers
+    cannot be counted again.
     """
     settings = settings_of_environment()
     asyncio.run(_backfill(settings))

@@ -7,11 +7,11 @@ import typer
 
 from gateway.settings import Settings, load
 
-USAGE = 2  # exit code of a mistake in the settings or the arguments; what fails for other reasons exits with 1
+USAGE = 2  # exit code for a mistake in the settings or the arguments; other failures exit with 1
 
 
 def settings_of_environment(**overrides: Any) -> Settings:
-    """Return the settings of the environment and configure logging to stderr, so that stdout has only results."""
+    """Return the settings of the environment and configure logging to stderr: stdout is for results."""
     settings = load(**overrides)
     from gateway import logs
 

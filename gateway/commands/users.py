@@ -1,4 +1,4 @@
-"""`dorami user`: manages accounts from the command line, the first ADMIN included."""
+"""`dorami user`: manages accounts from the command line, including the first ADMIN."""
 
 import asyncio
 import json
@@ -54,13 +54,13 @@ def create(
         ask = Register.model_validate({"email": email, "username": name, "password": password})
     except ValidationError as error:
         fail(*(_problem(str(item["loc"][0]), item["msg"]) for item in error.errors()), code=USAGE)
-    _tell(_run(settings, lambda operator: operator.create(ask, Role(role))))
+    _print(_run(settings, lambda operator: operator.create(ask, Role(role))))
 
 
 @users.command(epilog="Example: dorami user promote ada@example.com --role ADMIN")
 def promote(account: Account, role: SomeRole) -> None:
-    """Give an account another role, higher or lower. It holds at once, on every node."""
-    _tell(_run(settings_of_environment(), lambda operator: operator.change_role(account, Role(role))))
+    """Give an account another role, higher or lower. It applies at once, on every node."""
+    _print(_run(settings_of_environment(), lambda operator: operator.change_role(account, Role(role))))
 
 
 @users.command("list", epilog="Example: dorami user list --role ADMIN --json")
@@ -74,7 +74,7 @@ def list_(
         typer.echo(json.dumps([user.model_dump(mode="json") for user in found], ensure_ascii=False, indent=2))
         return
     for user in found:
-        _tell(user)
+        _print(user)
 
 
 @users.command(epilog="Example: dorami user suspend ada@example.com --reason spam")
@@ -87,7 +87,7 @@ def suspend(
     if len(reason) > 500 or "\0" in reason:
         fail("--reason: at most 500 characters", code=USAGE)
     settings = settings_of_environment()
-    _tell(_run(settings, lambda who: who.unsuspend(account) if lift else who.suspend(account, reason)))
+    _print(_run(settings, lambda operator: operator.unsuspend(account) if lift else operator.suspend(account, reason)))
 
 
 @users.command(epilog="Example: dorami user password ada@example.com")
@@ -103,11 +103,11 @@ def password(account: Account) -> None:
         TypeAdapter(NewPassword).validate_python(new)
     except ValidationError as error:
         fail(*(_problem("password", item["msg"]) for item in error.errors()), code=USAGE)
-    _tell(_run(settings, lambda operator: operator.set_password(account, new)))
+    _print(_run(settings, lambda operator: operator.set_password(account, new)))
 
 
 def warn_without_admin(settings: Settings) -> None:
-    """Log which command to type where nobody can administer a production installation."""
+    """Log the command that creates an ADMIN if a production installation has none."""
     from gateway.parts.operator import lacks_admin
 
     if settings.production and asyncio.run(lacks_admin(settings)):
@@ -134,5 +134,5 @@ def _problem(field: str, message: str) -> str:
     return f"{'name' if field == 'username' else field}: {message.removeprefix('Value error, ')}"
 
 
-def _tell(user: "UserView") -> None:
+def _print(user: "UserView") -> None:
     typer.echo("\t".join((user.id, user.role, user.status, user.email or "", user.username)))

@@ -117,7 +117,7 @@ class AccountsPart:
         self.authenticator.forget(notice.user_id)
 
     def start(self) -> None:
-        """Start the background tasks, with Redis open."""
+        """Start the background tasks. Redis must be open."""
         self._guest_sessions.start()
         self._verifying.start()
         self.registry.start()

@@ -24,11 +24,11 @@ from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.rooms.outbox import Outbox
 from namespaces.moderation import Moderation
 
-PIN_ROUND = 1.0  # s between two looks for pins whose time is up
+PIN_ROUND = 1.0  # s between two sweeps for expired pins
 
 
 class ChatPart:
-    """What `/chat` and the moderators' HTTP routes call."""
+    """The services of `/chat` and of the HTTP routes of moderation."""
 
     def __init__(self, servers: ServersPart, realtime: RealtimePart, accounts: AccountsPart) -> None:
         metrics, database, log = servers.metrics, servers.database, servers.log

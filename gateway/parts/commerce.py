@@ -32,7 +32,7 @@ SWEEP = 1.0  # s between two sweeps of interrupted streams, unpaid orders and de
 
 
 class CommercePart:
-    """What `/`, `/streaming` and the HTTP routes of streams, products, orders and jobs call."""
+    """The services of `/`, `/streaming` and of the HTTP routes of streams, products, orders and jobs."""
 
     def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         metrics, database, redis, log = servers.metrics, servers.database, servers.redis, servers.log

@@ -1,4 +1,4 @@
-"""Whether this node should get traffic, and what happens when it alone should not. Built by the composition root."""
+"""The readiness of this node, and the drain when only this node is not ready. Built by the composition root."""
 
 import asyncio
 
@@ -14,14 +14,14 @@ from gateway.services.nodes.readiness import Readiness
 
 
 class HealthPart:
-    """`readiness` answers who asks. A deaf node hands its clients over: they are closed one by one, as in a drain."""
+    """Computes `readiness`. A deaf node sends its clients to the others: it closes them one by one, as in a drain."""
 
     def __init__(self, servers: ServersPart, realtime: RealtimePart) -> None:
         self._servers = servers
         self._realtime = realtime
         self._open = False
-        self._hears_again, self._resumed = asyncio.Event(), asyncio.Event()
-        self._handing_over: asyncio.Task[None] | None = None
+        self._no_longer_deaf, self._resumed = asyncio.Event(), asyncio.Event()
+        self._sending_away: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         availability, metrics = servers.availability, servers.metrics
         self.readiness = Readiness(
@@ -50,18 +50,17 @@ class HealthPart:
         metrics.redis_full.set_function(lambda: availability.status("redis") == "full")
 
     async def start(self) -> None:
-        """Probe the servers, and be ready."""
+        """Probe the servers, and get ready."""
         await self._servers.availability.start()
         self._heartbeat.start()
         self._realtime.server.refusing = False
         self._open = True
 
     async def drain(self) -> None:
-        """Be ready no more; open connections are served on."""
+        """Be no longer ready; open connections are still served."""
         self._open = False
         self._servers.metrics.draining.set(1)
-        await cancel(self._handing_over)
-        await cancel(self._draining)
+        await cancel(self._sending_away, self._draining)
 
     async def close(self) -> None:
         """Stop probing."""
@@ -76,22 +75,22 @@ class HealthPart:
 
     def _note_deaf(self, deaf: bool) -> None:
         if not deaf:
-            self._hears_again.set()
-        elif self._handing_over is None or self._handing_over.done():
-            self._hears_again = asyncio.Event()
-            self._handing_over = asyncio.create_task(self._hand_over(self._hears_again), name="hand over")
+            self._no_longer_deaf.set()
+        elif self._sending_away is None or self._sending_away.done():
+            self._no_longer_deaf = asyncio.Event()
+            self._sending_away = asyncio.create_task(self._send_away(self._no_longer_deaf), name="send clients away")
 
     def _note_drained(self, drained: bool) -> None:
         if drained and self._open:
             self._resumed = asyncio.Event()
-            self._draining = asyncio.create_task(self._hand_over(self._resumed), name="drain")
+            self._draining = asyncio.create_task(self._send_away(self._resumed), name="drain")
         else:
             self._resumed.set()
 
-    async def _hand_over(self, over: asyncio.Event) -> None:
-        """Send the clients to the other nodes, and admit none until the reason is over.
+    async def _send_away(self, over: asyncio.Event) -> None:
+        """Close the clients' connections, and refuse new ones until `over` is set.
 
-        Not before balancers have noticed that this node is not ready, as in a drain: else the clients come back to it.
+        First wait until balancers have noticed that this node is not ready: else the clients return to it.
         """
         server = self._realtime.server
         delay = self._servers.settings.drain_delay.total_seconds()

@@ -1,4 +1,4 @@
-"""What the commands of an operator need of a node, without serving clients. Built by the command line."""
+"""The parts of a node that an operator's commands use, without serving clients. Built by the command line."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from gateway.settings import Settings
 
 
 async def lacks_admin(settings: Settings) -> bool:
-    """Whether an installation has no ADMIN. Asks the database alone. Raises Unavailable."""
+    """Return whether an installation has no ADMIN. Uses only the database. Raises Unavailable."""
     database = Database(settings, Metrics())
     try:
         await database.open()
@@ -30,7 +30,7 @@ async def lacks_admin(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def operator(settings: Settings) -> AsyncIterator[Operator]:
-    """Open what an operator's commands use, and close it. Raises Unavailable."""
+    """Open the parts for an operator's commands, and close them at the end. Raises Unavailable."""
     metrics = Metrics()
     database, redis, passwords = Database(settings, metrics), RedisClient(settings, metrics), Passwords()
     fanout = RedisFanout(redis, Rooms(metrics), f"operator-{secrets.token_hex(6)}", metrics, RoomLog(database))

@@ -1,4 +1,4 @@
-"""Nodes and people as staff see them, and the numbers of streams. Built by the composition root."""
+"""Nodes, people and connections for staff, and the numbers of streams. Built by the composition root."""
 
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.chat import ChatPart
@@ -16,7 +16,7 @@ from gateway.services.people.people import People
 
 
 class PeoplePart:
-    """What the HTTP routes of people and connections call, and what staff gets without asking."""
+    """The services of the HTTP routes of people and connections, and the events that staff gets regularly."""
 
     def __init__(
         self,

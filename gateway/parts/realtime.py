@@ -1,4 +1,4 @@
-"""What carries events: connections, sockets, rooms, fan-out, presence, recovery. Built by the composition root."""
+"""The engine: connections, sockets, rooms, fan-out, presence, recovery. Built by the composition root."""
 
 import secrets
 
@@ -17,12 +17,12 @@ from gateway.security.tokens.authenticator import COOKIE
 
 
 class RealtimePart:
-    """One node's engine. `server` is given its namespaces by the node."""
+    """One node's engine. The node adds the namespaces to `server`."""
 
     def __init__(self, servers: ServersPart, sid_prefix: str = "") -> None:
         settings, metrics, redis = servers.settings, servers.metrics, servers.redis
         node_id = self.node_id = settings.node_id or secrets.token_hex(6)
-        self.process_id = f"{node_id}.{secrets.token_hex(4)}"  # another process may soon have the same name
+        self.process_id = f"{node_id}.{secrets.token_hex(4)}"  # unique: a restarted node has the same node id
         origins = self.origins = Origins(settings)
         rooms = self.rooms = Rooms(
             metrics,
@@ -53,13 +53,13 @@ class RealtimePart:
         rooms.remembered_by(self.recovery)
 
     async def open(self) -> None:
-        """Hear the other nodes and be counted among them."""
+        """Start fan-out, presence and recovery. Redis must be open."""
         await self.fanout.start()
         await self.presence.start()
         await self._sessions.start()
 
     async def close(self) -> None:
-        """Say goodbye to the other nodes, after the last socket."""
+        """Stop them, after the last socket has closed."""
         await self._sessions.close()
         await self.presence.close()
         await self.fanout.close()

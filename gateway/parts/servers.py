@@ -37,7 +37,7 @@ class ServersPart:
 
     async def _migrate(self) -> None:
         """Migrate a database that was away when the node started."""
-        from gateway.postgres import migrations  # which loads a lot
+        from gateway.postgres import migrations  # here, because it imports a lot
 
         await migrations.migrate_optional(self.settings)
 
@@ -46,5 +46,5 @@ class ServersPart:
 
     @property
     def database_status(self) -> ServerStatus:
-        """How the database is, by the last probe or by a use that failed since."""
+        """The status of the database by the last probe, or by a call that has failed since."""
         return "down" if self.database.watch.away else self.availability.status("database")

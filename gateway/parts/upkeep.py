@@ -8,30 +8,30 @@ from gateway.services.retention.kinds import kinds
 from gateway.services.retention.retention import Retention
 from gateway.services.retention.table_sizes import TableSizes
 
-ROUND = 60.0  # s between two looks for what is due; nearly always little
-LOOK = 15.0  # s between two looks at how long facts wait: the usual pause between two scrapes
-MEASURE = 600.0  # s between two looks at the sizes of tables
+ROUND = 60.0  # s between two sweeps for old rows, which are nearly always few
+AGE_PAUSE = 15.0  # s between two measurements of the outbox: the usual pause between two scrapes
+SIZE_PAUSE = 600.0  # s between two measurements of the sizes of tables
 
 
 class UpkeepPart:
-    """Nobody calls it."""
+    """Background tasks only."""
 
     def __init__(self, servers: ServersPart) -> None:
         retention = Retention(servers.database, kinds(servers.settings), servers.metrics)
         sizes = TableSizes(servers.database, servers.metrics)
         age = OutboxAge(servers.database, servers.metrics)
         self._rounds = (
-            Periodic("outbox age", LOOK, age.measure, Unavailable),
+            Periodic("outbox age", AGE_PAUSE, age.measure, Unavailable),
             Periodic("retention", ROUND, retention.sweep, Unavailable),
-            Periodic("table sizes", MEASURE, sizes.measure, Unavailable),
+            Periodic("table sizes", SIZE_PAUSE, sizes.measure, Unavailable),
         )
 
     def start(self) -> None:
-        """Begin."""
+        """Start the tasks."""
         for rounds in self._rounds:
             rounds.start()
 
     async def close(self) -> None:
-        """Stop, even in the middle of a batch."""
+        """Stop the tasks, even in the middle of a batch."""
         for rounds in self._rounds:
             await rounds.close()

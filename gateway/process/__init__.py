@@ -1,1 +1,1 @@
-"""One process of the gateway: what it opens and closes, where it listens, and how it reports to its system."""
+"""One process of the gateway: its start and stop, its listening sockets, and its reports to systemd."""

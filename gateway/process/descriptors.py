@@ -1,7 +1,7 @@
-"""File descriptors of this process: as many as the system allows, and a warning before they run out. Used by nodes.
+"""The file descriptors of this process: raises the limit, and warns before they run out. Used by nodes.
 
-A process without a free descriptor accepts no connection, opens no file, and says nothing of it: the event loop drops
-what it cannot accept.
+A process without a free descriptor accepts no connection and opens no file, without any log entry: the event loop
+ignores connections that it cannot accept.
 """
 
 import os
@@ -13,13 +13,13 @@ from gateway.concurrency.outage import Outage
 from gateway.concurrency.periodic import Periodic
 from gateway.metrics import Metrics
 
-LOOK = 2.0  # s between two looks
-LOW = 0.9  # of the limit in use: new connections may soon fail
-OPEN = Path("/proc/self/fd")  # Linux; elsewhere nothing is watched
+LOOK = 2.0  # s between two checks
+LOW = 0.9  # of the limit: with more in use new connections may soon fail
+OPEN = Path("/proc/self/fd")  # Linux; on other systems nothing is watched
 
 
 def raise_limit() -> int:
-    """Raise the soft limit of open files to the hard one, and return what holds then."""
+    """Raise the soft limit of open files to the hard one, and return the limit that is then in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(ValueError, OSError):  # an unlimited hard limit is refused on some systems
@@ -28,7 +28,7 @@ def raise_limit() -> int:
 
 
 class DescriptorWatch:
-    """Log when less than a tenth of the descriptors is free and when that is over; sets `dorami_descriptors_low`."""
+    """Logs when less than a tenth of the descriptors is free and when that ends; sets `dorami_descriptors_low`."""
 
     def __init__(self, metrics: Metrics, look: float = LOOK) -> None:
         self._metrics = metrics
@@ -36,7 +36,7 @@ class DescriptorWatch:
         self._periodic = Periodic("descriptors", look, self.look, OSError)
 
     def start(self) -> None:
-        """Begin to watch, where the system says what is open."""
+        """Start to watch, on systems that list the open descriptors."""
         if OPEN.is_dir():
             self._periodic.start()
 
@@ -45,10 +45,10 @@ class DescriptorWatch:
         await self._periodic.close()
 
     async def look(self) -> None:
-        """Compare once. When not even the list can be opened, they have run out."""
+        """Check once. If the list cannot be opened, the descriptors have run out."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         try:
-            used = len(os.listdir(OPEN))  # noqa: PTH208  as cheap as it gets
+            used = len(os.listdir(OPEN))  # noqa: PTH208  the fastest way
         except OSError:
             used = limit
         low = used >= LOW * limit

@@ -1,4 +1,4 @@
-"""Opens what a process is made of, waits for the signal to stop, and closes it. Used by the composition roots."""
+"""Opens the parts of a process, waits for the signal to stop, and closes them. Used by the composition roots."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ import structlog
 log = structlog.get_logger()
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LEAST = 1.0  # s that every step may take to close, even if the steps before have used up the time
+LEAST = 1.0  # s that every step may take to close, even if the others have used up the time
 
 
 class Step(NamedTuple):
@@ -32,14 +32,14 @@ async def run(
 ) -> None:
     """Open every step in order, call `ready`, wait for SIGTERM or SIGINT, drain, close every step in reverse.
 
-    When a step fails to open, those before it are closed and the error is raised. Closing goes on whatever a step does:
-    a failure is logged, and a step that hangs is abandoned when the time for all of them is used up.
+    If a step fails to open, the open steps are closed and the error is raised. An error of a step that closes is
+    logged, and a step that hangs is abandoned when the time for all of them is used up; the others are closed.
 
     Args:
-        steps: What is opened; a step may use those before it.
-        within: How long draining and closing may take together.
-        ready: Called once everything is open.
-        drain: Called before anything is closed. The event it is given is set by a second signal: hurry.
+        steps: The parts to open; a step may use those before it.
+        within: The time limit for draining and closing together.
+        ready: Called once all steps are open.
+        drain: Called before the first step is closed, with an event that a second signal sets to skip waiting.
     """
     loop = asyncio.get_running_loop()
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -55,7 +55,7 @@ async def run(
         for step in steps:
             await step.open()
             opened.append(step)
-        settle()
+        tune_collector()
         ready()
         await stop.wait()
         log.info("stopping")
@@ -68,12 +68,12 @@ async def run(
             loop.remove_signal_handler(number)
 
 
-def settle() -> None:
-    """Exempt what exists now from garbage collection, and let the collector run less often.
+def tune_collector() -> None:
+    """Exempt all present objects from garbage collection, and let the collector run less often.
 
-    With Python's own threshold of 700 new objects a dozen arriving clients make a collection, and each of the larger
-    ones walks over all modules and all clients: a fifth of what a connect costs. Our own objects are in no cycles, so
-    little waits for it: 50,000 objects are a few MB.
+    With Python's default threshold of 700 new objects a dozen new clients cause a collection, and each of the larger
+    collections visits all modules and all clients: a fifth of the cost of a connect. Our own objects form no cycles, so
+    little memory waits for a collection: 50,000 objects are a few MB.
     """
     gc.collect()
     gc.freeze()

@@ -21,26 +21,26 @@ class Listener(Protocol):
 
     @property
     def url(self) -> str:
-        """Where it can be reached from this machine, while it is open."""
+        """The address on this machine, while it is open."""
 
     @property
     def others(self) -> bool:
-        """Whether other processes go on to accept connections from the same sockets when this one ends."""
+        """Whether other processes continue to accept connections from the same sockets when this one ends."""
 
     async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
         """Prepare to serve connections. Raises OSError."""
 
     async def serve(self) -> None:
-        """Accept connections, if it does not do so yet."""
+        """Accept connections, unless it already does."""
 
-    async def settle(self) -> None:
+    async def finish_requests(self) -> None:
         """Wait, for a limited time, until the requests that have begun are answered."""
 
     def retire(self) -> None:
-        """Accept no more, and pass idle connections to the other processes."""
+        """Accept no further connections, and pass idle ones to the other processes."""
 
     def close(self) -> None:
-        """Serve no further connection: HTTP ends."""
+        """Serve no further connections: HTTP ends."""
 
     async def scrape(self, metrics: Metrics) -> bytes:
         """Return the text of `/metrics`."""
@@ -75,7 +75,7 @@ class OwnListener:
     async def serve(self) -> None:
         """See Listener."""
 
-    async def settle(self) -> None:
+    async def finish_requests(self) -> None:
         """See Listener."""
 
     def retire(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a process listens: TCP of one or of both families, or a Unix socket. Used by nodes and workers."""
+"""The listening sockets of a process: TCP over IPv4, IPv6 or both, or a Unix socket. Used by nodes and workers."""
 
 import asyncio
 import socket
@@ -12,11 +12,11 @@ from aiohttp import web
 UNIX: Final = "unix:"  # and a path, instead of a host
 BACKLOG: Final = 4096  # connections that wait to be accepted
 _ALL_IPV6: Final = "::"  # IPv4, too
-_LOCAL: Final = {"0.0.0.0": "127.0.0.1", _ALL_IPV6: "[::1]"}  # noqa: S104  by which this machine reaches all of its addresses
+_LOCAL: Final = {"0.0.0.0": "127.0.0.1", _ALL_IPV6: "[::1]"}  # noqa: S104  for URLs that this machine can use
 
 
 class Bound(Protocol):
-    """A socket, or what asyncio shows of one."""
+    """A socket, or asyncio's wrapper of one."""
 
     def getsockname(self) -> Any:
         """See socket."""
@@ -25,9 +25,9 @@ class Bound(Protocol):
 async def listen(
     factory: Callable[[], asyncio.Protocol], host: str, port: int, *, serve: bool = True
 ) -> asyncio.Server:
-    """Listen on a setting HOST and a port; 0 takes a free one. Raises OSError.
+    """Listen on a host, written like the setting HOST, and a port; 0 takes a free one. Raises OSError.
 
-    Without `serve` nothing is accepted.
+    Without `serve` accept no connections.
     """
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {"backlog": BACKLOG, "start_serving": serve}
@@ -39,36 +39,36 @@ async def listen(
 
 
 async def bind(host: str, port: int) -> list[socket.socket]:
-    """Return the sockets of `listen`, for others to accept from: who connects waits until somebody does."""
+    """Return listening sockets for other processes; connections wait until a process accepts them. Raises OSError."""
     server = await listen(asyncio.Protocol, host, port, serve=False)
     try:
         sockets = [bound.dup() for bound in server.sockets]
     finally:
         server.close()
     for bound in sockets:
-        bound.listen(BACKLOG)  # fails now, not later, if somebody else listens there
+        bound.listen(BACKLOG)  # fails now, not later, if another process listens there
     return sockets
 
 
 def site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
-    """Open the sockets of an application of its own; beside a Unix socket for this machine only. Raises OSError."""
+    """Return the site of a separate application; if HOST is a Unix socket, for this machine only. Raises OSError."""
     if host == _ALL_IPV6:
         return web.SockSite(runner, _dual(port))
     return web.TCPSite(runner, local_host(host), port)
 
 
 def local_host(host: str) -> str:
-    """Return the host for the ports of a process that are not for clients: with a Unix socket, this machine."""
+    """Return the host for ports that are not for clients: `host`, or this machine if it is a Unix socket."""
     return "127.0.0.1" if host.startswith(UNIX) else host
 
 
 def url_of(listener: Bound, host: str) -> str:
-    """Where a listening socket can be reached from this machine: an URL, or `unix:` and a path."""
+    """Return the address of a listening socket on this machine: a URL, or `unix:` and a path."""
     return host if host.startswith(UNIX) else url(host, listener.getsockname()[1])
 
 
 def url(host: str, port: int) -> str:
-    """Do the same for a setting HOST and the port that was taken."""
+    """Do the same for a host and a port."""
     if host.startswith(UNIX):
         return host
     literal = f"[{host}]" if ":" in host else host

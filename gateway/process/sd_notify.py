@@ -1,6 +1,6 @@
-"""Tells systemd how this process is: `Type=notify` and `WatchdogSec=`. Does nothing under anything else.
+"""Reports the state of this process to systemd (`Type=notify`, `WatchdogSec=`). Does nothing without systemd.
 
-Used by a node that runs by itself, and by the master of workers, which must not inherit the variables to them.
+Used by a node without workers, and by a master, which removes the variables from the environment of its workers.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ def reloading() -> str:
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 
-def tell(state: str) -> None:
-    """Send a state. A service manager that does not listen is no reason to fail."""
+def notify(state: str) -> None:
+    """Send a state. Never raises: it may be that no service manager listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -38,7 +38,7 @@ def tell(state: str) -> None:
 
 @asynccontextmanager
 async def watchdog() -> AsyncIterator[None]:
-    """Say twice in each WatchdogSec that the event loop lives, as long as the context is open."""
+    """Send WATCHDOG twice in each WatchdogSec, while the context is open and the event loop runs."""
     period = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
     if not period or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         yield
@@ -52,5 +52,5 @@ async def watchdog() -> AsyncIterator[None]:
 
 async def _beat(pause: float) -> None:
     while True:
-        tell(WATCHDOG)
+        notify(WATCHDOG)
         await asyncio.sleep(pause)

@@ -2,6 +2,6 @@
 
 `master.py` starts, watches, replaces and stops the workers; `process.py` is one of them as the master sees it.
 `entry.py` is what a worker process runs: a node whose `listener.py` accepts from the inherited sockets and whose
-`handover.py` passes a connection to the worker that has its session. Processes talk by `pipe.py`, and `board.py` is
-memory that they share. `control.py` is how `dorami reload` reaches the master.
+`handover.py` passes a connection to the worker that has its session. Processes send messages by `pipe.py`, and
+`board.py` is memory that they share. `control.py` connects `dorami reload` with the master.
 """

@@ -6,16 +6,16 @@ import time
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
 
-WORDS: Final = 4  # of a row, 64 bits each
-STALE: Final = 3.0  # s without a beat after which a worker does not count
+WORDS: Final = 4  # in a row, 64 bits each
+STALE: Final = 3.0  # s without a heartbeat after which a worker does not count
 
 
 class State(IntEnum):
-    """What a worker does. From DEAF on it accepts connections."""
+    """The state of a worker. From DEAF on it accepts connections."""
 
     STARTING = 0
     RETIRING = 1
-    DEAF = 2  # accepts, though a server that it needs is away
+    DEAF = 2  # accepts, although a server that it needs is away
     READY = 3
 
 
@@ -30,12 +30,12 @@ class Row(NamedTuple):
 
     @property
     def accepts(self) -> bool:
-        """Whether it is alive and takes connections."""
+        """Whether it is alive and accepts connections."""
         return self.state >= State.DEAF and time.monotonic() - self.beat < STALE
 
 
 class Board:
-    """Rows of plain numbers. Each worker writes its own; the master assigns and frees them."""
+    """Rows of plain numbers. Each worker writes its own row; the master assigns and frees rows."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -68,7 +68,7 @@ class Board:
         self._words[start + 3] = state
 
     def expect(self, index: int) -> None:
-        """Count a connection that was sent to a worker until it counts it itself."""
+        """Count a connection that was sent to a worker, until its next heartbeat includes it."""
         self._words[index * WORDS + 2] += 1
 
     def row(self, index: int) -> Row:

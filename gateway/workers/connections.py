@@ -11,7 +11,7 @@ from gateway.workers.handover import HandOver, Verdict, release
 
 
 class SharedFront(Front):
-    """A front that hands the connection over if its first request is another worker's."""
+    """A front that hands the connection over if its first request is for another worker."""
 
     __slots__ = ("_handover", "_mine")
 
@@ -21,7 +21,7 @@ class SharedFront(Front):
         self._mine = False
 
     def data_received(self, data: bytes) -> None:
-        """From the event loop."""
+        """Take bytes of the client, for the event loop."""
         transport = self._transport
         if not self._mine and transport is not None:
             head = self._head + data
@@ -45,7 +45,7 @@ class SharedFront(Front):
             self._give_to_http(transport)
 
     def refuse(self, transport: asyncio.Transport, head: bytes) -> None:
-        """Hand the connection to another worker if one accepts any, else close it: this worker serves no more."""
+        """Hand the connection to another worker if one accepts connections, else close it: this worker has stopped."""
         head += self._head
         self._leave()
         self._handover.pass_on(head, transport.get_extra_info("socket").fileno())
@@ -53,9 +53,9 @@ class SharedFront(Front):
 
 
 class SharedHttpConnection(HttpConnection):
-    """A connection of aiohttp that is handed over between two requests if the next one is another worker's.
+    """A connection of aiohttp that is handed over between two requests if the next one is for another worker.
 
-    Proxies send requests of all sessions on the connections that they keep.
+    Proxies send requests of all sessions on the connections that they keep open.
     """
 
     def __init__(self, manager: web.Server, *arguments: Any, handover: HandOver, **options: Any) -> None:
@@ -63,7 +63,7 @@ class SharedHttpConnection(HttpConnection):
         self._handover = handover
         self._answered = 0
         self._body: StreamReader | None = None  # of the last request; its client may still be sending it
-        self._line = b""  # of a request that is not passed to aiohttp yet
+        self._line = b""  # the incomplete request line, not passed to aiohttp yet
 
     @property
     def idle(self) -> bool:
@@ -79,7 +79,7 @@ class SharedHttpConnection(HttpConnection):
         )
 
     def data_received(self, data: bytes) -> None:
-        """From the event loop."""
+        """Take bytes of the client, for the event loop."""
         transport = self.transport
         if transport is not None and (self._line or self.idle):
             data = self._line + data
@@ -95,7 +95,7 @@ class SharedHttpConnection(HttpConnection):
         super().data_received(data)
 
     def pass_on(self) -> None:
-        """Hand this connection to another worker, if it is idle and there is one: this worker ends."""
+        """Hand this connection to another worker, if it is idle and one accepts connections: this worker ends."""
         transport = self.transport
         if transport is None or not self.idle:
             return
@@ -114,6 +114,6 @@ class SharedHttpConnection(HttpConnection):
     def _leave(self, transport: asyncio.Transport) -> None:
         if self._task_handler is not None:
             self._task_handler.cancel()
-        self.transport = None  # aiohttp takes the connection for lost, and does not close it
+        self.transport = None  # so that aiohttp regards the connection as lost, and does not close it
         self.connection_lost(None)
         release(transport)

@@ -1,6 +1,6 @@
 """Connects `dorami reload` with the master on the same machine, by a socket that is named after the node's URL.
 
-The socket has no file. The master obeys only its own user and root.
+The socket has no file. The master accepts requests only of its own user and of root.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ import structlog
 log = structlog.get_logger()
 
 Reload = Callable[[Callable[[str], None]], Awaitable[bool]]
-DONE: Final = b"done\n"  # the last line of a reload that went well
+DONE: Final = b"done\n"  # the last line of a successful reload
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
 
 def address(url: str) -> str:
-    """Return the name of the control socket, in Linux' abstract namespace: nothing is left of a master that is gone."""
+    """Return the name of the control socket, in Linux' abstract namespace: it ends with the master."""
     return f"\0dorami-{hashlib.sha256(url.encode()).hexdigest()[:32]}"
 
 
 @asynccontextmanager
 async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
-    """Reload whenever somebody connects, and answer with a line for each step, as long as the context is open."""
+    """Call `reload` for each client that connects, and send it a line for each step, while the context is open."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
@@ -53,8 +53,11 @@ async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
         server.close()
 
 
-async def ask(url: str, tell: Callable[[str], None]) -> bool:
-    """Have the master of this URL reload; `tell` gets its lines. Whether all went well. Raises OSError without one."""
+async def ask(url: str, show: Callable[[str], None]) -> bool:
+    """Have the master of this URL reload, and call `show` with its lines; return whether all workers were replaced.
+
+    Raises OSError if there is no such master.
+    """
     end = socket.socket(socket.AF_UNIX)
     try:
         end.connect(address(url))
@@ -66,7 +69,7 @@ async def ask(url: str, tell: Callable[[str], None]) -> bool:
         async for line in reader:
             if line == DONE:
                 return True
-            tell(line.decode().rstrip("\n"))
+            show(line.decode().rstrip("\n"))
         return False
     finally:
         writer.close()

@@ -1,4 +1,4 @@
-"""Merges the metrics of all workers. Workers make samples, the master keeps them, a worker writes the text."""
+"""Merges the metrics of all workers. Workers send samples, the master keeps them, a worker writes the text."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,11 +12,11 @@ from prometheus_client.registry import Collector
 Samples = dict[str, list[Any]]
 
 ENDS: Final = "dorami_worker_ends"
-CUMULATIVE: Final = ("counter", "histogram", "summary")  # types that go on where a worker that is gone has stopped
+CUMULATIVE: Final = ("counter", "histogram", "summary")  # types that continue when a worker is replaced
 
 
 def samples_of(registry: CollectorRegistry) -> Samples:
-    """Return what a process shows now, without the times at which counters were made."""
+    """Return the current samples of a process, without the times at which counters were created."""
     return {
         family.name: [
             family.type,
@@ -28,7 +28,7 @@ def samples_of(registry: CollectorRegistry) -> Samples:
 
 
 def added(kept: Samples, samples: Samples) -> Samples:
-    """Return `samples` with the counters of `kept` added, also those that only `kept` has."""
+    """Return `samples` with the counters of `kept` added, including those that only `kept` has."""
     total = {family: [kind, text, list(rows)] for family, (kind, text, rows) in samples.items()}
     for family, (kind, text, rows) in kept.items():
         if kind not in CUMULATIVE:
@@ -51,7 +51,7 @@ class Totals:
         self._kept: dict[int, Samples] = {index: {} for index in indexes}
 
     def ended(self, index: int, samples: Samples, reason: str) -> None:
-        """Keep the counters of a worker that has ended, and count that it has."""
+        """Keep the counters of a worker that has ended, and count its end."""
         counted: Samples = {ENDS: ["counter", "", [[f"{ENDS}_total", {"reason": reason}, 1]]]}
         self._kept[index] = added(self._kept[index], _only(samples, cumulative=True))
         self._kept[index] = added(self._kept[index], counted)
@@ -61,12 +61,12 @@ class Totals:
     ) -> list[tuple[str, Samples]]:
         """Return samples by the value of the label `worker`.
 
-        That is the index, so that counters go on when a worker is replaced. Gauges of a worker that retires are beside
-        those of the one that has replaced it.
+        The label is the index, so that counters continue when a worker is replaced. The gauges of a retiring worker
+        have the label `<index>-retiring`.
 
         Args:
-            serving: Of the workers that serve, by index.
-            retiring: Indexes and samples of those that are being replaced.
+            serving: The samples of the workers that serve, by index.
+            retiring: The indexes and samples of workers that have been replaced and still run.
         """
         retiring = list(retiring)
         workers = []
@@ -94,7 +94,7 @@ class _Merged(Collector):
 
 
 def text_of(workers: Iterable[tuple[str, Samples]]) -> bytes:
-    """Return the Prometheus text of several workers, told apart by the label `worker`."""
+    """Return the Prometheus text of several workers, distinguished by the label `worker`."""
     registry = CollectorRegistry()
     registry.register(_Merged(workers))
     return generate_latest(registry)

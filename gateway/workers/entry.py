@@ -1,4 +1,4 @@
-"""Runs a node on the master's sockets, and talks to the master. This is what a worker process runs."""
+"""The main program of a worker process: runs a node on the master's sockets, and exchanges messages with the master."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ from gateway.workers.seat import Seat
 
 log = structlog.get_logger()
 
-GATHER: Final = 3.0  # s that the master may take to ask all workers for their metrics
+GATHER: Final = 3.0  # s that the master may take to collect the metrics of all workers
 
 
 class Worker:
@@ -43,8 +43,8 @@ class Worker:
         listener.count = lambda: node.connections
         listener.ready = lambda: node.ready
         self._questions = itertools.count()
-        self._asked: dict[int, asyncio.Future[list[tuple[str, Samples]]]] = {}
-        self._pipe = Pipe(socket.socket(fileno=seat.pipe), self._told, self._orphaned)
+        self._answers: dict[int, asyncio.Future[list[tuple[str, Samples]]]] = {}  # pending ones, by question
+        self._pipe = Pipe(socket.socket(fileno=seat.pipe), self._handle, self._orphaned)
 
     async def run(self) -> None:
         """Serve until the master stops this worker or has died."""
@@ -55,45 +55,45 @@ class Worker:
             ready=self._ready,
             drain=self._node.drain,
         )
-        self._say(do="samples", samples=samples_of(self._node.metrics.registry))
+        self._send(do="samples", samples=samples_of(self._node.metrics.registry))
         await self._listener.end()
 
     def _ready(self) -> None:
         log.info("serving", url=self._node.url)
-        self._say(do="ready")
+        self._send(do="ready")
 
     # --- the master ---------------------------------------------------------------------------------------------------
 
-    def _say(self, **message: Any) -> None:
+    def _send(self, **message: Any) -> None:
         with suppress(ConnectionError):
             self._pipe.send(json.dumps(message).encode())
 
-    def _told(self, message: bytes, descriptors: list[int]) -> None:
-        told = json.loads(message)
-        match told["do"]:
+    def _handle(self, data: bytes, descriptors: list[int]) -> None:
+        message = json.loads(data)
+        match message["do"]:
             case "meet" if descriptors:
-                self._listener.handover.meet(told["number"], socket.socket(fileno=descriptors.pop()))
-            case "retire":  # the others go on
+                self._listener.handover.meet(message["number"], socket.socket(fileno=descriptors.pop()))
+            case "retire":  # the other workers continue
                 self._listener.others = True
                 signal.raise_signal(signal.SIGTERM)
             case "samples":
-                self._say(do="samples", samples=samples_of(self._node.metrics.registry))
-            case "gathered" if (asked := self._asked.pop(told["question"], None)) and not asked.done():
-                asked.set_result(told["workers"])
+                self._send(do="samples", samples=samples_of(self._node.metrics.registry))
+            case "gathered" if (answer := self._answers.pop(message["question"], None)) and not answer.done():
+                answer.set_result(message["workers"])
         close_all(descriptors)
 
     async def _gather(self) -> bytes:
         question = next(self._questions)
-        self._asked[question] = asyncio.get_running_loop().create_future()
-        self._say(do="gather", question=question)
+        self._answers[question] = asyncio.get_running_loop().create_future()
+        self._send(do="gather", question=question)
         try:
             async with asyncio.timeout(GATHER):
-                return text_of(await self._asked[question])
+                return text_of(await self._answers[question])
         finally:
-            self._asked.pop(question, None)
+            self._answers.pop(question, None)
 
     def _orphaned(self) -> None:
-        """Stop, because the master has died: nobody would manage this worker, and its port must become free."""
+        """Stop, because the master has died: no process manages this worker, and its port must become free."""
         log.error("the master of this worker is gone")
         self._listener.close()
         signal.raise_signal(signal.SIGTERM)
@@ -101,7 +101,7 @@ class Worker:
 
 
 def main() -> None:
-    """Run the worker that the environment describes."""
+    """Run the worker whose seat is in the environment."""
     seat = Seat.of(os.environ)
     settings = load()
     logs.configure(settings)

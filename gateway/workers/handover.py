@@ -1,8 +1,8 @@
 """Passes a connection to the worker that has the session of its next request. Used by the listener of a worker.
 
 A session lives in the worker that opened it, and its id begins with that worker's number. Any worker may accept the TCP
-connection of a request of that session, or hold the connection on which a proxy sends it. It then sends the descriptor
-and the bytes that it has read to the owner, and forgets them: no byte is proxied.
+connection of a request of that session, or have the connection on which a proxy sends it. It then sends the descriptor
+and the bytes that it has read to the owner, and closes its own descriptor: no byte is proxied.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from gateway.workers.pipe import Pipe
 
 log = structlog.get_logger()
 
-MAX_LINE: Final = 8_190  # bytes of a request line that are waited for; aiohttp refuses longer ones
+MAX_LINE: Final = 8_190  # bytes of a request line; aiohttp refuses longer ones
 _METHODS: Final = (b"GET ", b"POST ")
 
 
@@ -35,13 +35,13 @@ class Verdict(Enum):
 
 
 class HandOver:
-    """The other workers of a node, and which of them a request is for.
+    """The pipes to the other workers of a node; finds the worker that a request is for.
 
     `retiring`: whether this worker is being replaced; then it answers only requests of its own sessions. `crowded`:
-    whether new sessions should be opened by another worker.
+    returns whether new sessions should be opened by another worker.
 
     Args:
-        number: Of this worker.
+        number: The number of this worker.
         path: The Socket.IO path.
         handed: Counts connections that were handed over.
         adopt: Called with the socket and the first bytes of a connection that another worker has handed over.
@@ -77,8 +77,8 @@ class HandOver:
     def locate(self, head: bytes, transport: asyncio.Transport) -> Verdict:
         """Return who answers the request that begins with `head`, after handing it over if that is another worker.
 
-        The caller must then `release` the transport in the same tick of the event loop. This worker refuses sessions
-        of a worker that is gone.
+        For GONE the caller must `release` the transport in the same tick of the event loop. Requests with a session of
+        a worker that has ended are answered, with an error, by this worker.
         """
         descriptor = transport.get_extra_info("socket").fileno()
         if any(head.startswith(start[: len(head)]) for start in self._starts):
@@ -92,7 +92,7 @@ class HandOver:
         return Verdict.GONE if self.retiring and self.pass_on(head, descriptor) else Verdict.MINE
 
     def pass_on(self, head: bytes, descriptor: int) -> bool:
-        """Hand a connection of no session to the worker with the fewest; return whether one accepts connections.
+        """Hand a connection without a session to the worker with the fewest connections; return whether one took it.
 
         The descriptor stays the caller's, who must close it.
         """
@@ -109,26 +109,26 @@ class HandOver:
             return False
         try:
             peer.send(head, [descriptor])
-        except OSError:  # it has just died, or there is no descriptor left to keep until it takes this one
+        except OSError:  # it has just died, or there is no free descriptor for a copy to send later
             return False
         self._handed.inc()
         return True
 
     def _received(self, head: bytes, descriptors: list[int]) -> None:
-        if not descriptors:  # this process had none left to receive it with, and the connection is closed
+        if not descriptors:  # this process has no free descriptor to receive it, and the connection is closed
             log.warning("a connection was lost: there is no free file descriptor")
         for number in descriptors:
             self._adopt(socket.socket(fileno=number), head)
 
 
 def release(transport: asyncio.Transport) -> None:
-    """Close this process's descriptor of a connection that another one has; nothing is sent to the client."""
+    """Close this process's descriptor of a connection that was handed over; nothing is sent to the client."""
     transport.set_protocol(asyncio.Protocol())
     transport.abort()
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Close received descriptors that nobody uses."""
+    """Close received descriptors that are not used."""
     for number in descriptors:
         with suppress(OSError):
             os.close(number)

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from gateway.realtime.engineio.front import Front
 
 ACCEPTS: Final = 16  # connections that are accepted in one tick of the event loop
-CROWDED: Final = 1.1  # of the mean of connections; above it the others accept for a while
-PAUSE: Final = 0.1  # s of that while; also after a failure to accept
+CROWDED: Final = 1.1  # of the mean of connections; above it this worker accepts none for PAUSE
+PAUSE: Final = 0.1  # s without accepting, when crowded or after a failure
 BEAT: Final = 1.0  # s
 LOOK: Final = 0.05  # s between two checks whether all requests have been answered, when the worker ends
 LOOKS: Final = 100
 
 
 class SharedListener:
-    """See Listener. Set `handover`, `count` (returns its connections) and `ready` before it is opened.
+    """See Listener. Set `handover`, `count` (returns the number of connections) and `ready` before it is opened.
 
-    `others`: whether this worker alone ends, as the master says.
+    `others`: whether the master has ended only this worker.
     """
 
     handover: HandOver
@@ -81,12 +81,12 @@ class SharedListener:
                 await web.SockSite(metrics, listening).start()
 
     async def serve(self) -> None:
-        """See Listener. Until now the other workers have accepted connections, or these have waited."""
+        """See Listener. Until then the other workers accept connections, or these wait in the backlog."""
         self._accepting = True
         self._write()
         self._resume()
 
-    async def settle(self) -> None:
+    async def finish_requests(self) -> None:
         """See Listener."""
         for _ in range(LOOKS):
             if all(connection.idle for connection in self._connections()):
@@ -109,7 +109,7 @@ class SharedListener:
             for connection in self._connections():
                 connection.pass_on()
 
-    async def scrape(self, metrics: Metrics) -> bytes:  # noqa: ARG002  the master asks this worker, too
+    async def scrape(self, metrics: Metrics) -> bytes:  # noqa: ARG002  the master collects them of this worker, too
         """See Listener."""
         return await self._gather()
 
@@ -173,7 +173,7 @@ class SharedListener:
             front.adopted(transport, head)
 
     def crowded(self) -> bool:
-        """Whether the others should accept: this worker has more connections, or is not ready and they are."""
+        """Return whether other workers should accept: this one has more connections, or only they are ready."""
         mine = self._write()
         rows = self._board.accepting()
         if not self.ready() and any(row.state is State.READY for row in rows):

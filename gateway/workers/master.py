@@ -1,7 +1,7 @@
 """The master of `dorami serve --workers N`: starts, watches, replaces and stops workers. Run by the command line.
 
-It knows no HTTP, no database and no Redis: what kills a worker must not kill it. It listens, so that no connection is
-refused while workers come and go.
+It uses no HTTP, database or Redis, so that a fault that kills a worker does not kill it. It owns the listening sockets,
+so that no connection is refused while workers are replaced.
 """
 
 import asyncio
@@ -29,42 +29,42 @@ from gateway.workers.seat import Seat
 log = structlog.get_logger()
 
 PREPARE: Final = (sys.executable, "-m", "gateway", "prepare")
-MOST_CONNECTIONS: Final = 100  # of PostgreSQL unless `max_connections` is changed
+MOST_CONNECTIONS: Final = 100  # the default of PostgreSQL's `max_connections`
+REPLACED: Final = ("reload",)  # reasons for which a worker is replaced while it serves
 
 
 @dataclass(frozen=True)
 class Limits:
     """Times in seconds."""
 
-    hang: float = 15.0  # without a beat until a worker is killed
-    ready: float = 30.0  # for a worker that is to replace another one
-    look: float = 1.0  # between two looks at the beats
-    memory_look: float = 5.0  # between two looks at the memory
-    times_large: int = 3  # looks in a row after which a worker is replaced
-    first_pause: float = 0.5  # before a worker that has crashed is started again; doubled with each crash
-    last_pause: float = 10.0
-    crash_time: float = 60.0  # in which so many crashes, and nobody ready, are the end:
+    hang: float = 15.0  # without a heartbeat until a worker is killed
+    ready: float = 30.0  # for a worker that replaces another one to become ready
+    look: float = 1.0  # between two checks of the heartbeats
+    memory_look: float = 5.0  # between two checks of the memory
+    times_large: int = 3  # checks in a row above the limit after which a worker is replaced
+    first_pause: float = 0.5  # before a crashed worker is restarted; doubled with each crash
+    last_pause: float = 10.0  # the longest such pause
+    crash_time: float = 60.0  # in which `crashes`, with no worker ready in between, stop the master
     crashes: int = 5
     samples: float = 2.0  # for a worker to send its metrics
-    stop: float = 5.0  # in addition to SHUTDOWN_TIMEOUT, after which workers that still run are killed
+    stop: float = 5.0  # in addition to SHUTDOWN_TIMEOUT, until running workers are killed
 
 
 class Master:
-    """`run` it once. `ready` is called with the URL when all workers accept connections for the first time."""
+    """Call `run` once. `ready` is called with the URL when all workers accept connections for the first time."""
 
     def __init__(
         self, settings: Settings, count: int, ready: Callable[[str], None], limits: Limits | None = None
     ) -> None:
         self._settings = settings
-        self._announce: Callable[[str], None] | None = ready  # None once it was called
+        self._announce: Callable[[str], None] | None = ready  # None after it was called
         self._limits = limits or Limits()
         self._numbers = itertools.count(1)
         self._serving: dict[int, WorkerProcess | None] = dict.fromkeys(range(1, count + 1))  # by index
         self._workers: set[WorkerProcess] = set()  # all that have not ended
         self._totals = Totals(self._serving)
-        self._asked: dict[int, asyncio.Event] = {}
-        self._quick: dict[int, int] = dict.fromkeys(self._serving, 0)  # crashes in a row of workers that served no time
-        self._fruitless: list[float] = []  # when workers have crashed since one was ready
+        self._quick: dict[int, int] = dict.fromkeys(self._serving, 0)  # crashes in a row soon after the start
+        self._crashes: list[float] = []  # times of the crashes since a worker was ready
         self._preparing: asyncio.subprocess.Process | None = None
         self._replacing = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -72,7 +72,7 @@ class Master:
         self._code = 0
 
     async def run(self) -> int:
-        """Serve until SIGTERM or SIGINT; return the exit code. Raises OSError for an address that cannot be had."""
+        """Serve until SIGTERM or SIGINT; return the exit code. Raises OSError if it cannot listen."""
         settings, loop = self._settings, asyncio.get_running_loop()
         count = len(self._serving)
         if count * settings.database_pool_size > MOST_CONNECTIONS:
@@ -102,7 +102,7 @@ class Master:
                 self._serving[index] = await self._start(index)
             self._spawn(self._watch())
             await self._stop.wait()
-            sd_notify.tell(sd_notify.STOPPING)
+            sd_notify.notify(sd_notify.STOPPING)
             await self._end()
 
     def _signalled(self) -> None:
@@ -116,7 +116,7 @@ class Master:
     # --- start and stop -----------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> int:
-        """Do what a node does before it serves, such as migrations. Return 0, or another exit code."""
+        """Prepare the database as a node does before it serves. Return the exit code."""
         self._preparing = await asyncio.create_subprocess_exec(*PREPARE, start_new_session=True)
         try:
             return await self._preparing.wait()
@@ -138,7 +138,7 @@ class Master:
         )
         with its:
             worker = await WorkerProcess.start(seat, self._settings.node_id)
-        worker.pipe = Pipe(mine, lambda message, _: self._told(worker, message))
+        worker.pipe = Pipe(mine, lambda message, _: self._handle(worker, message))
         for other in self._workers:
             introduce(worker, other)
         self._workers.add(worker)
@@ -146,7 +146,7 @@ class Master:
         return worker
 
     async def _follow(self, worker: WorkerProcess) -> None:
-        """Wait for the end of a worker, and start another one under its index if it was to serve on."""
+        """Wait for the end of a worker, and start another one of its index unless it was replaced or stopped."""
         code = await worker.wait()
         index = worker.seat.index
         self._workers.discard(worker)
@@ -156,9 +156,9 @@ class Master:
             return
         log.error("a worker has ended", worker=index, pid=worker.pid, exit_code=code, reason=worker.reason or "crash")
         now, limits = asyncio.get_running_loop().time(), self._limits
-        self._fruitless = [moment for moment in [*self._fruitless, now] if moment > now - limits.crash_time]
-        if len(self._fruitless) >= limits.crashes:
-            log.critical("no worker comes up", crashes=len(self._fruitless))
+        self._crashes = [moment for moment in [*self._crashes, now] if moment > now - limits.crash_time]
+        if len(self._crashes) >= limits.crashes:
+            log.critical("no worker comes up", crashes=len(self._crashes))
             self._code = 1
             self._stop.set()
             return
@@ -176,12 +176,12 @@ class Master:
             worker.signal(signal.SIGTERM)
 
     async def _end(self) -> None:
-        while self._workers:  # one may just have been started
+        while self._workers:  # another one may have been started
             self._terminate()
             await self._ended(*self._workers)
 
     async def _ended(self, *workers: WorkerProcess) -> None:
-        """Wait for the end of workers that drain, and end those that take too long."""
+        """Wait for the end of workers that drain, and kill those that take too long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.shutdown_timeout.total_seconds() + self._limits.stop):
                 for worker in workers:
@@ -194,25 +194,26 @@ class Master:
 
     # --- replacing ----------------------------------------------------------------------------------------------------
 
-    async def reload(self, tell: Callable[[str], None]) -> bool:
-        """Replace the workers one after the other; `tell` is called with a line for each. Whether all went well.
+    async def reload(self, show: Callable[[str], None]) -> bool:
+        """Replace the workers one after the other, and call `show` with a line for each.
 
-        It stops at the first new worker that does not become ready; the workers that serve go on.
+        Returns False if the database cannot be prepared, or at the first new worker that does not become ready; the
+        other workers continue.
         """
         async with self._replacing:
-            sd_notify.tell(sd_notify.reloading())
+            sd_notify.notify(sd_notify.reloading())
             try:
                 if await self._prepare():
-                    tell("the database cannot be prepared, the workers serve on as before")
+                    show("the database cannot be prepared, the workers serve on as before")
                     return False
                 for index in self._serving:
                     if not await self._replace(index, "reload"):
-                        tell(f"worker {index}: the new one was not ready in time, the old one serves on")
+                        show(f"worker {index}: the new one was not ready in time, the old one serves on")
                         return False
-                    tell(f"worker {index} was replaced")
+                    show(f"worker {index} was replaced")
                 return True
             finally:
-                sd_notify.tell(sd_notify.READY)
+                sd_notify.notify(sd_notify.READY)
 
     async def _reload_quietly(self) -> None:
         await self.reload(log.info)
@@ -232,13 +233,13 @@ class Master:
         old, self._serving[index] = self._serving[index], new
         if old is not None and not old.ended.is_set():
             old.reason = reason
-            old.say(do="retire")
+            old.send(do="retire")
             await self._ended(old)
         log.info("a worker was replaced", worker=index, reason=reason, pid=new.pid)
         return True
 
     async def _watch(self) -> None:
-        """Kill workers that hang, and replace those that have grown."""
+        """Kill workers that hang, and replace those that use too much memory."""
         loop, limits = asyncio.get_running_loop(), self._limits
         due = loop.time() + limits.memory_look
         while True:
@@ -251,9 +252,9 @@ class Master:
                     worker.signal(signal.SIGKILL)
             if loop.time() >= due:
                 due = loop.time() + limits.memory_look
-                self._weigh()
+                self._check_memory()
 
-    def _weigh(self) -> None:
+    def _check_memory(self) -> None:
         for index, worker in self._serving.items():
             if worker is None:
                 continue
@@ -263,39 +264,39 @@ class Master:
                 log.warning("a worker has grown too large", worker=index, pid=worker.pid, bytes=memory,
                             limit=self._settings.worker_memory_limit)  # fmt: skip
                 worker.large = 0
-                self._spawn(self._lighten(index))
+                self._spawn(self._replace_large(index))
 
-    async def _lighten(self, index: int) -> None:
+    async def _replace_large(self, index: int) -> None:
         async with self._replacing:
             await self._replace(index, "memory")
 
-    # --- what workers say ---------------------------------------------------------------------------------------------
+    # --- messages of workers ------------------------------------------------------------------------------------------
 
-    def _told(self, worker: WorkerProcess, message: bytes) -> None:
-        told = json.loads(message)
-        match told["do"]:
+    def _handle(self, worker: WorkerProcess, data: bytes) -> None:
+        message = json.loads(data)
+        match message["do"]:
             case "ready":
                 worker.ready_at = asyncio.get_running_loop().time()
                 worker.ready.set()
-                self._fruitless.clear()
+                self._crashes.clear()
                 if self._announce and all(other and other.ready.is_set() for other in self._serving.values()):
                     log.info("all workers serve", workers=len(self._serving), url=self._url)
-                    sd_notify.tell(sd_notify.READY)
+                    sd_notify.notify(sd_notify.READY)
                     self._announce(self._url)
                     self._announce = None
             case "samples":
-                worker.sampled(told["samples"])
+                worker.sampled(message["samples"])
             case "gather":
-                self._spawn(self._gather(worker, told["question"]))
+                self._spawn(self._gather(worker, message["question"]))
 
     async def _gather(self, asker: WorkerProcess, question: int) -> None:
-        """Ask all workers for their metrics. Of one that does not answer, those that it has sent last are shown."""
+        """Collect the metrics of all workers, and send them to `asker`. A worker that does not answer has old ones."""
         asking = [self._spawn(worker.sample()) for worker in self._workers]
         await asyncio.wait(asking, timeout=self._limits.samples)
         await cancel(*asking)
         serving = {index: worker.samples for index, worker in self._serving.items() if worker in self._workers}
-        retiring = [(worker.seat.index, worker.samples) for worker in self._workers if worker.reason == "reload"]
-        asker.say(do="gathered", question=question, workers=self._totals.shown(serving, retiring))
+        retiring = [(worker.seat.index, worker.samples) for worker in self._workers if worker.reason in REPLACED]
+        asker.send(do="gathered", question=question, workers=self._totals.shown(serving, retiring))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,4 +1,4 @@
-"""The pipe between master and worker: messages with file descriptors over a Unix socket."""
+"""The pipe between two processes: messages with file descriptors over a Unix socket. Used by master and workers."""
 
 import array
 import asyncio
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-CHUNK: Final = 60_000  # bytes of a message in one packet: well below what a socket's buffer takes
-PACKETS: Final = 64  # that are read before other callbacks of the event loop get their turn
-MORE: Final = b"+"  # first byte of a packet: the message goes on in the next one
+CHUNK: Final = 60_000  # bytes of a message in one packet: well below the size of a socket's buffer
+PACKETS: Final = 64  # read in one callback of the event loop
+MORE: Final = b"+"  # first byte of a packet: the message continues in the next one
 LAST: Final = b"."
 
 
@@ -36,7 +36,7 @@ class Pipe:
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
-        self._received: list[bytes] = []  # of a message whose last packet has not come
+        self._received: list[bytes] = []  # packets of an incomplete message
         self._descriptors: list[int] = []
         self._loop.add_reader(end.fileno(), self._readable)
 
@@ -60,12 +60,12 @@ class Pipe:
             descriptors = ()
 
     def drain(self) -> None:
-        """Close this end after the other process has ended, once all is read that it has sent."""
+        """Read what the other process has sent before its end, then close this end."""
         while not self.closed:
             self._readable()
 
     def close(self) -> None:
-        """Close this end; what the other process has not taken yet is lost."""
+        """Close this end; messages that were not sent yet are lost."""
         if self._socket is None:
             return
         self._loop.remove_reader(self._socket.fileno())
@@ -79,7 +79,7 @@ class Pipe:
         self._descriptors = []
 
     def _sent(self, packet: bytes, descriptors: Sequence[int]) -> bool:
-        """Whether the kernel has taken a packet. Raises ConnectionError."""
+        """Send a packet; return False if the kernel's buffer is full. Raises ConnectionError."""
         if self._socket is None:
             raise ConnectionResetError("the pipe is closed")
         try:
@@ -134,7 +134,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _receive(end: socket.socket) -> tuple[bytes, list[int]]:
-    """Like `socket.recv_fds`, with descriptors that programs we start do not inherit."""
+    """Do the same as `socket.recv_fds`, with descriptors that child processes do not inherit."""
     numbers = array.array("i")
     room = socket.CMSG_SPACE(8 * numbers.itemsize)
     packet, ancillary, _, _ = end.recvmsg(CHUNK + 1, room, socket.MSG_CMSG_CLOEXEC)

@@ -1,4 +1,4 @@
-"""One worker process, as its master starts, asks and ends it. Used by the master."""
+"""One worker process, from the view of its master: start, messages, end. Used by the master."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class WorkerProcess:
-    """Started by `start`. `samples` are the metrics that it has sent last; `reason` is why the master ends it."""
+    """Create it with `start`. `samples` are its latest metrics; `reason` is why the master ends it."""
 
     def __init__(self, seat: Seat, process: asyncio.subprocess.Process) -> None:
         self.seat = seat
@@ -27,7 +27,7 @@ class WorkerProcess:
         self.ready = asyncio.Event()
         self.ready_at: float | None = None  # by the event loop's clock
         self.ended = asyncio.Event()
-        self.large = 0  # times in a row that it had more memory than it may
+        self.large = 0  # checks in a row with too much memory
         self._process = process
         self._sampled: asyncio.Event | None = None
         self.pipe: Pipe
@@ -41,7 +41,7 @@ class WorkerProcess:
             env=inherited | seat.environment(node_id),
             pass_fds=seat.descriptors,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),  # the master's is for `ready`, and ends with it
+            stdout=sys.stderr.fileno(),  # the master's stdout is for `ready` only, and ends with it
             start_new_session=True,
         )
         return cls(seat, process)
@@ -58,20 +58,20 @@ class WorkerProcess:
         self.pipe.drain()
         return code
 
-    def say(self, **message: Any) -> None:
-        """Send it a message, unless it is gone."""
+    def send(self, **message: Any) -> None:
+        """Send it a message, unless it has ended."""
         with suppress(ConnectionError):
             self.pipe.send(json.dumps(message).encode())
 
     async def sample(self) -> None:
-        """Ask for its metrics and wait until they are in `samples`."""
+        """Request its metrics and wait until they are in `samples`."""
         if self._sampled is None:
             self._sampled = asyncio.Event()
-        self.say(do="samples")
+        self.send(do="samples")
         await self._sampled.wait()
 
     def sampled(self, samples: Samples) -> None:
-        """Take the metrics that it has sent."""
+        """Store the metrics that it has sent."""
         self.samples = samples
         if self._sampled is not None:
             self._sampled.set()

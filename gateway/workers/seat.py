@@ -11,17 +11,17 @@ VARIABLE: Final = "DORAMI_WORKER"
 
 @dataclass(frozen=True)
 class Seat:
-    """What a worker is started with by its master.
+    """The values with which a master starts a worker.
 
     Args:
-        index: 1 to N; a worker and the one that replaces it have the same.
-        number: Of the worker; no other one of the same master has or had it.
-        row: Its row of the board.
-        url: Of the node.
+        index: 1 to N; the worker that replaces this one has the same.
+        number: Unique among all workers of the master, including those that have ended.
+        row: The worker's row of the board.
+        url: The URL of the node.
         board: The board's descriptor.
-        pipe: The descriptor of its pipe to the master.
-        sockets: What the master listens on for clients.
-        metrics_sockets: What it listens on for METRICS_PORT.
+        pipe: The descriptor of the worker's pipe to the master.
+        sockets: Descriptors of the master's listening sockets for clients.
+        metrics_sockets: Descriptors of its listening sockets for METRICS_PORT.
     """
 
     index: int
@@ -39,13 +39,13 @@ class Seat:
         return [self.board, self.pipe, *self.sockets, *self.metrics_sockets]
 
     def environment(self, node_id: str | None) -> dict[str, str]:
-        """Return the variables that the worker gets in addition to its master's."""
+        """Return the variables that the worker gets in addition to the master's environment."""
         name = {"NODE_ID": f"{node_id}-{self.index}"} if node_id else {}
         return {VARIABLE: json.dumps(asdict(self)), **name}
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Return the seat that a worker was started with; programs that it starts inherit none of it."""
+        """Return the seat of this worker process; programs that it starts do not inherit the descriptors."""
         seat = cls(**json.loads(environment[VARIABLE]))
         for number in seat.descriptors:
             os.set_inheritable(number, False)

@@ -286,14 +286,14 @@ async def test_systemd_hears_of_the_state_and_of_the_loop(
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
         monkeypatch.setenv("WATCHDOG_USEC", "2000")
         loop = asyncio.get_running_loop()
-        sd_notify.tell(sd_notify.READY)
+        sd_notify.notify(sd_notify.READY)
         assert await loop.sock_recv(service, 100) == b"READY=1"
         async with sd_notify.watchdog():
             for _ in range(3):
                 assert await loop.sock_recv(service, 100) == b"WATCHDOG=1"
-    sd_notify.tell(sd_notify.STOPPING)  # nobody listens
+    sd_notify.notify(sd_notify.STOPPING)  # nobody listens
     monkeypatch.setenv("NOTIFY_SOCKET", "")
-    sd_notify.tell(sd_notify.STOPPING)
+    sd_notify.notify(sd_notify.STOPPING)
 
 
 async def test_a_reload_is_told_step_by_step() -> None:
