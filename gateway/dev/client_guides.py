@@ -69,15 +69,15 @@ def page(document: Path) -> str:
     tokens = _markdown()
     body = tokens.render(_MARKER.sub("", document.read_text()))
     title = document.read_text().partition("\n")[0].removeprefix("# ")
-    links = "".join(_nav_link(name, said, current=name == document.stem) for name, said in _titles())
+    links = "".join(_nav_link(name, title, current=name == document.stem) for name, title in _titles())
     language = document.stem.partition(".")[2] or "en"
     return PAGE.format(language=language, title=html.escape(title), links=links, body=body)
 
 
-def _nav_link(name: str, said: str, *, current: bool) -> str:
+def _nav_link(name: str, title: str, *, current: bool) -> str:
     address = f"/api/docs/guide/{'' if name == 'README' else name}"
     mark = ' aria-current="page"' if current else ""
-    return f'        <a href="{address}"{mark}>{html.escape(said)}</a>\n'
+    return f'        <a href="{address}"{mark}>{html.escape(title)}</a>\n'
 
 
 def write() -> None:
@@ -108,16 +108,16 @@ def codes_table() -> str:
 
 def events_table() -> str:
     """Return the table of client events with their error codes, besides the codes of all events."""
-    requests = [operation for operation in told("asyncapi")["operations"].values() if operation["action"] == "receive"]
+    requests = [
+        operation for operation in api_document("asyncapi")["operations"].values() if operation["action"] == "receive"
+    ]
     everywhere = set.intersection(*(set(operation["x-errors"]) for operation in requests))
     rows = {
         f"`{operation['title']}`": " ".join(f"`{code}`" for code in operation["x-errors"] if code not in everywhere)
         for operation in requests
     }
     always = " ".join(f"`{code}`" for code in sorted(everywhere))
-    return _table(
-        ("event", "may answer"), [("every event", always), *((name, said or "") for name, said in rows.items())]
-    )
+    return _table(("event", "may answer"), [("every event", always), *rows.items()])
 
 
 def routes_table() -> str:
@@ -126,7 +126,7 @@ def routes_table() -> str:
         f"`{method.upper()} {path.removeprefix('/api/v1')}`": {
             code for response in operation["responses"].values() for code in _codes_in(response)
         }
-        for path, methods in told("openapi")["paths"].items()
+        for path, methods in api_document("openapi")["paths"].items()
         for method, operation in methods.items()
     }
     everywhere = set.intersection(*found.values())
@@ -161,7 +161,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 @cache
-def told(name: str) -> Any:
+def api_document(name: str) -> Any:
     """Return the OpenAPI or the AsyncAPI document."""
     return json.loads(asyncio.run(documents())[name])
 
@@ -190,8 +190,8 @@ def _titles() -> list[tuple[str, str]]:
     """Return the guides in the order of the README's table, each once."""
     index = (GUIDES / "README.md").read_text()
     titles = {"README": "All guides"}
-    for said, name in re.findall(r"\[([^\]]+)\]\(([\w.-]+)\.md\)", index):
-        titles.setdefault(name, said)
+    for title, name in re.findall(r"\[([^\]]+)\]\(([\w.-]+)\.md\)", index):
+        titles.setdefault(name, title)
     return list(titles.items())
 
 

@@ -1,4 +1,4 @@
-"""The types of the client packages, made from the documents of the API. Run as `python -m gateway.dev.client_types`.
+"""Generates the types of the client packages from the API documents. Run as `python -m gateway.dev.client_types`.
 
 Writes `protocol.ts` of `clients/js`, for which it needs Node and the npm packages there, and `protocol.py` of
 `clients/python`.

@@ -1,4 +1,4 @@
-"""`dorami dev`: servers, migrations, seeds and gateway nodes as one program, of which nothing is left when it ends."""
+"""`dorami dev`: runs servers, migrations, seeds and nodes as one program, and stops all of them at the end."""
 
 import asyncio
 import os
@@ -23,13 +23,13 @@ from gateway.http.pages import VIDEO
 from gateway.postgres.databases import ANALYTICS, configured
 from gateway.settings import DEVELOPMENT_SECRET, MAIN_URL, Environment, Settings, SettingsError, load
 
-WATCH = 0.1  # s between two looks at whether everything runs
-STOP = 30.0  # s that the nodes may take to drain; they promise to need less
+WATCH = 0.1  # s between two checks whether all processes run
+STOP = 30.0  # s for the nodes to drain; SHUTDOWN_TIMEOUT is shorter
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     port: int  # of the first node; the others take the ports after it
     nodes: int
@@ -38,9 +38,9 @@ class Plan:
 
 
 def develop(plan: Plan) -> None:
-    """Run until Ctrl-C or SIGTERM. A node that ends by itself is started again.
+    """Run until Ctrl-C or SIGTERM. Restart nodes that end by themselves.
 
-    Raises StackError when something cannot start or a server ends by itself, SettingsError for a wrong environment.
+    Raises StackError if a process cannot start or a server ends by itself, SettingsError for a wrong environment.
     """
     if Environment.PRODUCTION in (os.environ.get("APP_ENV"), os.environ.get("NODE_ENV")):
         raise SettingsError(["APP_ENV: `dorami dev` is for development, production has `dorami serve`"])
@@ -79,7 +79,7 @@ class Nodes:
 
     def __enter__(self) -> Self:
         for number in range(self._plan.nodes):
-            port = self._plan.port and self._plan.port + number  # 0 stays 0: any free one
+            port = self._plan.port and self._plan.port + number  # 0 stays 0: a free port
             self._processes.append(self._start(number, port))
         self._worker = self._spawn("worker", {"NODE_ID": "worker-1"})
         return self
@@ -88,7 +88,7 @@ class Nodes:
         return self._spawn("serve", {"PORT": str(port), "NODE_ID": f"node-{number + 1}"})
 
     def _spawn(self, command: str, own: Mapping[str, str]) -> subprocess.Popen[str]:
-        # A session of its own: Ctrl-C reaches this process alone, which then stops everything in order.
+        # A session of its own: Ctrl-C reaches only this process, which then stops all others in order.
         return subprocess.Popen(  # noqa: S603  the command is ours
             with_parent([sys.executable, "-m", "gateway", command], signal.SIGTERM),
             env={**self._environment, **own},
@@ -98,7 +98,7 @@ class Nodes:
         )
 
     def __exit__(self, *exception: object) -> None:
-        """Let them drain; a second Ctrl-C, or too long a drain, ends them at once."""
+        """Let the nodes drain; a second Ctrl-C, or the end of STOP, kills them."""
         processes = [*self._processes, *([self._worker] if self._worker else [])]
         for process in processes:
             process.terminate()
@@ -112,14 +112,14 @@ class Nodes:
                 process.wait()
 
     def wait_until_ready(self) -> list[str]:
-        """Where they serve. Raises StackError when one ends instead; it has said why by then."""
+        """Return the URLs of the nodes. Raises StackError if a process ends instead; it has logged the reason."""
         self._urls = [_url(process) for process in self._processes]
         if self._worker is not None:
             _ready(self._worker, "the worker")
         return self._urls
 
     def revive(self) -> None:
-        """Start again, where they served, those that have ended by themselves. Raises StackError when one cannot."""
+        """Restart processes that have ended by themselves, on the same ports. Raises StackError if one cannot start."""
         for number, process in enumerate(self._processes):
             if (code := process.poll()) is None:
                 continue
@@ -133,13 +133,13 @@ class Nodes:
 
 
 def _url(process: subprocess.Popen[str]) -> str:
-    """Where a node serves, once it does."""
+    """Return the URL of a node, once it serves."""
     return _ready(process, "a node").removeprefix("ready ")
 
 
 def _ready(process: subprocess.Popen[str], what: str) -> str:
-    """Return the log line with which a process reports that it is ready."""
-    assert process.stdout is not None  # noqa: S101  asked for at its start
+    """Return the line with which a process reports that it is ready."""
+    assert process.stdout is not None  # noqa: S101  a pipe since its start
     line = process.stdout.readline().strip()
     if not line.startswith("ready"):
         raise StackError(f"{what} did not start")
@@ -158,7 +158,7 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "HOST": "127.0.0.1",
         "HTTP_RATE_LIMIT": "100/minute",  # one developer reloads more often than one visitor
-        # Ctrl-C is not waited for: there is no balancer, and nobody whom a spread would spare.
+        # Ctrl-C stops at once: there is no balancer, and few clients.
         "DRAIN_DELAY": "0s",
         "DRAIN_SPREAD": "0s",
     }
@@ -178,7 +178,7 @@ def _environment(stack: Stack, plan: Plan) -> dict[str, str]:
 
 
 async def _prepare(settings: Settings, stack: Stack, *, seed: bool) -> None:
-    """Bring the databases up to date; on a server of ours those that are missing are made."""
+    """Migrate and seed the databases; create missing ones on our own server."""
     from gateway.postgres import migrations
 
     if stack.postgres is not None:

@@ -1,4 +1,4 @@
-"""`docs/metrics.md`, made from the metrics. Run as `python -m gateway.dev.metrics_reference`."""
+"""Generates `docs/metrics.md` from the metrics. Run as `python -m gateway.dev.metrics_reference`."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The software bill of materials: every package that the locks name, as CycloneDX JSON.
+"""The software bill of materials: every package of the lock files, as CycloneDX JSON.
 
-`make sbom` writes it beside the wheel. deploy/Dockerfile runs this file alone, with a bare Python, and puts the result
-into the image; Debian's packages are listed by the base image.
+`make sbom` writes it beside the wheel. deploy/Dockerfile runs this file by itself, with a bare Python, and puts the
+result into the image; Debian's packages are listed by the base image.
 """
 
 import json
@@ -18,7 +18,7 @@ REQUIREMENT = re.compile(r"^([\w.-]+)==([\w.+!]+)(?: ; (.+?))?(?: \\)?$", re.MUL
 def packages(lock: Path) -> Iterator[tuple[str, str, str, bool]]:
     """Yield kind, name, version and whether it is installed only on some platforms, of each package of a lock.
 
-    `lock` is a requirements file or a package-lock.json; of the latter what only builds need is left out.
+    `lock` is a requirements file or a package-lock.json, whose packages for development are omitted.
     """
     if lock.suffix == ".json":
         for path, package in json.loads(lock.read_text())["packages"].items():
@@ -30,7 +30,7 @@ def packages(lock: Path) -> Iterator[tuple[str, str, str, bool]]:
 
 
 def bill(name: str, version: str, locks: list[Path]) -> dict[str, Any]:
-    """Return the bill of materials of a program that is made of what these locks name."""
+    """Return the bill of materials of a program with the packages of these lock files."""
     found = sorted({package for lock in locks for package in packages(lock)})
     return {
         "bomFormat": "CycloneDX",

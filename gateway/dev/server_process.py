@@ -1,4 +1,4 @@
-"""One server process of the development stack: started, healed, stopped, killed. The servers are in servers.py."""
+"""Starts, stops, pauses and kills a server process of the development stack. The servers are in servers.py."""
 
 import importlib.util
 import os
@@ -15,38 +15,38 @@ from typing import Self
 
 import psutil
 
-PATIENCE = 30.0  # s that a server may take to start or to stop, on a machine with more to do
+LIMIT = 30.0  # s for a server to start or to stop, on a busy machine
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path; the kernel takes 107
 
 
 class StackError(Exception):
-    """A server cannot run here; the text says why in words for the person at the terminal."""
+    """A server cannot run here; the text explains it to the user."""
 
 
 def with_parent(command: list[str], number: signal.Signals, *, options: Sequence[str] = ()) -> list[str]:
-    """Return the command with a signal at the death of this process, on Linux; elsewhere unchanged.
+    """Return a command that gets a signal when this process dies, on Linux; on other systems return it unchanged.
 
-    The kernel watches the thread that starts the command, so start it from the main one. `options` are others that
-    setpriv(1) has.
+    The kernel watches the thread that starts the command, so start it from the main one. `options` are further options
+    of setpriv(1).
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), *options, *command] if setpriv else command
 
 
 def ending(code: int) -> str:
-    """How a process ended, for people."""
+    """Return an exit code as text, for messages."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 class ServerProcess(ABC):
-    """One server process with its data in one folder. Started again after anything, it finds its data and no rival."""
+    """One server process with its data in one folder. After any kind of end it can be started again with its data."""
 
-    title = ""  # for people
+    title = ""  # for messages
     process_names: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder.resolve()
-        self.durable = durable  # False: faster, and data may be lost when the machine (not the server) crashes
+        self.durable = durable  # False: faster, but data may be lost when the machine (not the server) crashes
         self.log_file = self.folder.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
         self._short_folder: tempfile.TemporaryDirectory[str] | None = None
@@ -64,8 +64,8 @@ class ServerProcess(ABC):
     def check(self) -> None:
         """Raise StackError if the process has ended by itself."""
         if self._process is not None and (code := self._process.poll()) is not None:
-            said = f"{self.log_file} ends with:\n{self._log_end()}"
-            raise StackError(f"{self.title} ended by itself ({ending(code)}), {said}")
+            log = f"{self.log_file} ends with:\n{self._log_end()}"
+            raise StackError(f"{self.title} ended by itself ({ending(code)}), {log}")
 
     def start(self) -> None:
         """Start and wait until it answers. Raises StackError."""
@@ -82,7 +82,7 @@ class ServerProcess(ABC):
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LIMIT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -90,12 +90,12 @@ class ServerProcess(ABC):
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop in good order; does nothing when it does not run."""
+        """Stop it; do nothing if it does not run."""
         if self._process is not None:
             self.resume()
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -105,14 +105,14 @@ class ServerProcess(ABC):
             self._short_folder = None
 
     def kill(self) -> None:
-        """End it as a crash does. It can be started again."""
+        """Kill it, like a crash. It can be started again."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Suspend it: connections stay open, but it does not answer."""
         self._running.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -134,7 +134,7 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make the folder ready."""
+        """Prepare the folder."""
 
     @abstractmethod
     def _command(self) -> list[str]:
@@ -142,10 +142,10 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether it serves by now."""
+        """Return whether it serves."""
 
     def _socket_folder(self, name: str) -> Path:
-        """Where the server's Unix socket of that name can be: with the data, or where the path is short enough."""
+        """Return the folder for a Unix socket of this name: that of the data, or one with a shorter path."""
         if len(os.fsencode(self.folder / name)) <= LONGEST_SOCKET:
             return self.folder
         if self._short_folder is None:
@@ -153,14 +153,14 @@ class ServerProcess(ABC):
         return Path(self._short_folder.name)
 
     def _end_orphans(self) -> None:
-        """End servers on this folder whose parent was killed where the kernel could not tell them."""
+        """End servers on this folder whose parent was killed; not all systems end them then."""
         orphans = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.name() in self.process_names and process.cwd() == str(self.folder):
                     process.send_signal(signal.SIGINT)
                     orphans.append(process)
-        for process in psutil.wait_procs(orphans, PATIENCE)[1]:
+        for process in psutil.wait_procs(orphans, LIMIT)[1]:
             process.kill()
 
     def _log_end(self) -> str:
@@ -168,7 +168,7 @@ class ServerProcess(ABC):
 
 
 def bundled(package: str, pattern: str) -> Path | None:
-    """Return the folder of a wheel without importing its package, which would register handlers and warn."""
+    """Return a folder of an installed package without importing it, which would register handlers and warn."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None

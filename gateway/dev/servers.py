@@ -18,7 +18,7 @@ from gateway.dev.server_process import ServerProcess, StackError, bundled, with_
 
 
 class PostgresProcess(ServerProcess):
-    """PostgreSQL on a Unix socket; the superuser `postgres` needs no password, the socket is for our user alone."""
+    """PostgreSQL on a Unix socket; the superuser `postgres` needs no password, only our user may use the socket."""
 
     title = "PostgreSQL"
     process_names = ("postgres",)
@@ -31,7 +31,7 @@ class PostgresProcess(ServerProcess):
         self._programs = programs
 
     def start(self) -> None:
-        """See ServerProcess. For root the data may be elsewhere afterwards: see unprivileged.py."""
+        """See ServerProcess. For root the data may be moved: see unprivileged.py."""
         if os.geteuid() == 0:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self.folder = unprivileged.data_folder(self.folder)
@@ -46,11 +46,11 @@ class PostgresProcess(ServerProcess):
         return self.database_url("postgres")
 
     def database_url(self, name: str) -> str:
-        """Where one database of this server is."""
+        """Return the URL of a database of this server."""
         return f"postgresql://postgres@/{quote(name)}?host={quote(str(self.sockets))}"
 
     async def create(self, name: str) -> None:
-        """Make a database unless there is one of this name."""
+        """Create a database unless there is one of this name."""
         connection = await asyncpg.connect(self.url)
         try:
             if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
@@ -65,13 +65,13 @@ class PostgresProcess(ServerProcess):
 
     def _prepare(self) -> None:
         if not self.folder.exists():
-            # Made beside and renamed, so that a start that is killed leaves nothing half-made.
+            # Created under another name and renamed, so that a killed start leaves no incomplete folder.
             fresh = self.folder.with_suffix(".new")
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(mode=0o700)
             if os.geteuid() == 0:
                 os.chown(fresh, *unprivileged.identity())
-            # The builtin locale is the same on every machine and knows letters beyond ASCII, which search needs.
+            # The builtin locale is the same on every machine and supports letters beyond ASCII, which search needs.
             options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
             options += [] if self.durable else ["--no-sync"]
@@ -80,7 +80,7 @@ class PostgresProcess(ServerProcess):
             if done.returncode:
                 raise StackError(f"PostgreSQL cannot make its data folder: {done.stderr.strip()}")
             fresh.rename(self.folder)
-        # No server of ours is left; a process that has its id now would keep us from starting.
+        # The former server has ended; if another process has its id now, PostgreSQL would refuse to start.
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
@@ -131,7 +131,7 @@ class RedisProcess(ServerProcess):
         return self.database_url(0)
 
     def database_url(self, number: int) -> str:
-        """Where one logical database of this server is. Channels are shared by all of them."""
+        """Return the URL of a logical database of this server. Channels are shared by all of them."""
         return f"unix://{quote(str(self._socket))}?db={number}"
 
     @property
@@ -153,7 +153,7 @@ class RedisProcess(ServerProcess):
             "appendonly": "yes" if self.durable else "no",
         }
         arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
-        # What it has answered is in its file, so it may die at once; a paused one would not hear any other signal.
+        # Acknowledged writes are in its file, so it may die at once; while paused it handles no other signal.
         return with_parent([self._program, *arguments], signal.SIGKILL)
 
     def _answers(self) -> bool:
@@ -184,7 +184,7 @@ class Stack:
 
     @property
     def servers(self) -> list[ServerProcess]:
-        """Those it is asked for."""
+        """The servers of this stack."""
         return [server for server in (self.postgres, self.redis) if server is not None]
 
     def check(self) -> None:
@@ -197,7 +197,7 @@ class Stack:
         with ExitStack() as opening:
             _lock(opening.enter_context((self.folder / "lock").open("w")), self.folder)
             for server in self.servers:
-                opening.callback(server.stop)  # before the start, so that an interrupted one is stopped too
+                opening.callback(server.stop)  # before the start, so that an interrupted start is stopped, too
                 server.start()
             self._open = opening.pop_all()
         return self

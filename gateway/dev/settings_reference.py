@@ -1,4 +1,4 @@
-"""`docs/settings.md` and `.env.example`, made from the settings. Run as `python -m gateway.dev.settings_reference`."""
+"""Generates `docs/settings.md` and `.env.example`. Run as `python -m gateway.dev.settings_reference`."""
 
 import inspect
 import re

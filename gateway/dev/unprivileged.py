@@ -1,7 +1,7 @@
-"""Where PostgreSQL can run for root: as another user, who must reach its programs and data. Used by servers.py.
+"""Runs PostgreSQL for root as another user, who must reach its programs and data. Used by servers.py.
 
-PostgreSQL refuses to run as root, and root's home is often closed to everybody else. Its permissions are left alone:
-what the other user needs is put below /var/tmp, where root's folders cannot be replaced by others.
+PostgreSQL refuses to run as root, and other users often cannot enter root's home. Its permissions are not changed:
+programs and data are put below /var/tmp, where other users cannot replace root's folders.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from gateway.dev.server_process import StackError
 
 USER = "nobody"
 PREFIX = "dorami-"
-SHARED = Path("/var/tmp")  # noqa: S108  every folder made in it is root's, and checked to be
+SHARED = Path("/var/tmp")  # noqa: S108  every folder created in it is checked to be root's
 
 
 def identity() -> tuple[int, int]:
@@ -27,14 +27,14 @@ def identity() -> tuple[int, int]:
 
 
 def reachable(path: Path) -> bool:
-    """Whether every user may pass all folders above it."""
+    """Return whether every user may enter all folders above a path."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents if parent.exists())
 
 
 def data_folder(folder: Path) -> Path:
-    """Where the data of `folder` is: there, or below /var/tmp with a link to it from there.
+    """Return the folder for the data of `folder`: itself, or one below /var/tmp to which `folder` becomes a link.
 
-    The link is made, the folder is not. Raises StackError if there is data that the user cannot reach.
+    Creates the link, but not the folder. Raises StackError if there is data that the user cannot reach.
     """
     shelter = folder.parent
     if shelter.parent == SHARED and shelter.name.startswith(PREFIX) and shelter.stat().st_uid != 0:
@@ -50,9 +50,9 @@ def data_folder(folder: Path) -> Path:
 
 
 def programs(folder: Path, packages: Sequence[Path]) -> Path:
-    """Return the folder of programs, or a copy of it in `packages` that the user can access.
+    """Return the folder of programs, or its folder in a copy of `packages` that the user can access.
 
-    `packages` are folders beside each other, one of which has the folder; programs find their libraries in the others.
+    `packages` are sibling folders, one of which contains the programs; the others contain their libraries.
     """
     if reachable(folder / "postgres"):
         return folder
@@ -74,7 +74,7 @@ def programs(folder: Path, packages: Sequence[Path]) -> Path:
 
 
 def _contents(packages: Sequence[Path]) -> list[tuple[str, int]]:
-    """All files with their sizes: a copy of which some are gone, as /var/tmp is swept, is not taken for whole."""
+    """Return all files with their sizes, to detect copies with missing files: systems clean /var/tmp."""
     files = [
         (package.parent, Path(folder, name))
         for package in packages

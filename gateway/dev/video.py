@@ -1,4 +1,4 @@
-"""The looping test video of the shop page, a jar on a table drawn by ffmpeg. Made by `dorami dev` in the background."""
+"""The looping test video of the shop page, a jar on a table drawn by ffmpeg. Created by `dorami dev`."""
 
 import signal
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gateway.dev.server_process import with_parent
 
-SECONDS = 10  # after which it begins again, where it began
+SECONDS = 10  # after which the video is as at its beginning
 
-# Distance from the jar's axis and its height, both in radii; then its light, which comes from the upper left.
+# Distance from the jar's axis and height, both in radii; then the light, which comes from the upper left.
 _ROUND = "st(0,(X-320)/215)*0+st(1,(Y-315)/205)*0"
 _INSIDE = "lt(hypot(ld(0),ld(1)),1)+between(Y,104,130)*lt(abs(X-320),92)"
 _LIGHT = "max(0,-0.45*ld(0)-0.5*ld(1)+0.74*sqrt(max(0,1-ld(0)*ld(0)-ld(1)*ld(1))))"
@@ -54,9 +54,9 @@ ARGUMENTS = (
 
 @contextmanager
 def film(ffmpeg: str, target: Path) -> Iterator[Callable[[], None]]:
-    """Make the video in the background unless it is there. Yields what waits for it; ffmpeg does not outlive the block.
+    """Create the video in the background unless it exists; yield a function that waits for it.
 
-    Without a working ffmpeg there is no video.
+    ffmpeg ends with the block. Without a working ffmpeg there is no video.
     """
     part = target.with_suffix(".part")
     command = with_parent([ffmpeg, *ARGUMENTS, str(part)], signal.SIGKILL)
