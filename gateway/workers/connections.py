@@ -21,7 +21,7 @@ class SharedFront(Front):
         self._mine = False
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the client, for the event loop."""
+        """See asyncio.Protocol."""
         transport = self._transport
         if not self._mine and transport is not None:
             head = self._head + data
@@ -79,7 +79,7 @@ class SharedHttpConnection(HttpConnection):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the client, for the event loop."""
+        """See asyncio.Protocol."""
         transport = self.transport
         if transport is not None and (self._line or self.idle):
             data = self._line + data

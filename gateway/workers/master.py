@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 PREPARE: Final = (sys.executable, "-m", "gateway", "prepare")
 MOST_CONNECTIONS: Final = 100  # the default of PostgreSQL's `max_connections`
-REPLACED: Final = ("reload",)  # reasons for which a worker is replaced while it serves
+REPLACED: Final = ("reload", "memory")  # reasons for which a worker is replaced while it serves
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from gateway.process import sd_notify
 from gateway.workers import board as boards
 from gateway.workers import control
 from gateway.workers.board import Board, State
-from gateway.workers.counters import Totals, samples_of, text_of
+from gateway.workers.counters import Samples, Totals, samples_of, text_of
 from gateway.workers.handover import HandOver, Verdict
+from gateway.workers.master import Master
 from gateway.workers.pipe import Pipe, pair
 from tests.doubles import stand_in
 from tests.support import make_settings
@@ -162,6 +164,36 @@ def test_a_worker_that_retires_is_beside_the_one_that_has_replaced_it() -> None:
     assert (values["connections", "1"], values["connections", "1-retiring"]) == (4, 30)
     after = shown(text_of(totals.shown({}, [])))
     assert after == {}, "nobody has ended, and nobody has answered"
+
+
+class RunningWorker:
+    """A worker process that answers the master with fixed samples, and keeps the messages of the master."""
+
+    def __init__(self, samples: Samples, reason: str | None = None) -> None:
+        self.seat = SimpleNamespace(index=1)
+        self.samples = samples
+        self.reason = reason
+        self.sent: list[dict[str, Any]] = []
+
+    async def sample(self) -> None:
+        """Send the samples: they are there."""
+
+    def send(self, **message: Any) -> None:
+        """Keep a message of the master."""
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("reason", ["reload", "memory"])
+async def test_counters_include_a_worker_that_drains_after_its_replacement(reason: str) -> None:
+    master = Master(make_settings(workers="1"), 1, lambda _url: None)
+    replaced, serving = RunningWorker(process(5, 30, 1), reason), RunningWorker(process(2, 4, 1))
+    master._serving[1] = stand_in(serving)
+    master._workers.update((stand_in(replaced), stand_in(serving)))
+    await master._gather(stand_in(serving), 7)
+    [answer] = serving.sent
+    values = shown(text_of(answer["workers"]))
+    assert values["messages_total", "1", "a"] == 7
+    assert (values["connections", "1"], values["connections", "1-retiring"]) == (4, 30)
 
 
 def test_the_metrics_of_a_node_can_be_merged() -> None:
