@@ -97,7 +97,7 @@ class UserMuted(Notice):
 
 @dataclass(frozen=True, slots=True)
 class RoomSettingsChanged(Notice):
-    """A setting of the chat of a stream has changed: who is there may do other things than before."""
+    """A setting of the chat of a stream has changed, and with it the rights of its members."""
 
     kind: ClassVar[str] = "room-settings-changed"
 
@@ -178,7 +178,7 @@ class ConnectionSought(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnded(Notice):
-    """An administrator ends a connection: the node that has it does; each node answers with ConnectionsFound."""
+    """An administrator ends a connection: its node closes it, and each node answers with ConnectionsFound."""
 
     kind: ClassVar[str] = "connection-ended"
 

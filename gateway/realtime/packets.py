@@ -27,7 +27,7 @@ def logged_packet(namespace: str, event: str, payload: str) -> bytes:
 
 
 def stamped_packet(room: Room, event: str, payload: str, stamp: Stamp) -> bytes:
-    """Encode a logged event whose payload is JSON without its stamp, as `logged_packet` does what the log returns."""
+    """Encode a logged event whose payload is JSON without its stamp; `logged_packet` takes stamped payloads."""
     return logged_packet(room.namespace, event, stamped(payload, room, stamp))
 
 

@@ -20,10 +20,10 @@ class AddressLimit:
         self._raw_limit = max(RAW_LEAST, RAW_SHARE * self._limit)
         self._trusted = options.trusted_proxies
         self._open: dict[str, int] = {}  # sessions
-        self._raw: dict[str, int] = {}  # TCP connections that are no websockets: of HTTP, or without a request so far
+        self._raw: dict[str, int] = {}  # TCP connections that are no websockets: with HTTP, or without a request so far
 
     def address(self, handshake: Handshake) -> str:
-        """Return the client's address as the limit counts it: behind trusted proxies, the one they forward."""
+        """Return the client's address as the limit counts it; behind trusted proxies, the forwarded one."""
         forwarded_for = handshake.headers.getall("X-Forwarded-For", [])
         return limit_subject(client_address(handshake.remote, forwarded_for, self._trusted))
 

@@ -38,9 +38,7 @@ MAX_MESSAGES: Final = 64  # messages of one client that are handled before it wa
 # A client that sends faster than this waits for a turn. The rate limits of events add up to 50/s.
 STEADY_RATE: Final = 200  # messages a second
 BURST_TIME: Final = MAX_MESSAGES / STEADY_RATE  # s of messages at that rate that a client may send at once
-CHARS_PER_MESSAGE: Final = (
-    512  # characters that count as one more message, so that a large message waits for a turn, too
-)
+CHARS_PER_MESSAGE: Final = 512  # characters that count as one more message: a large message waits for a turn, too
 
 MAX_CONTROLS: Final = 256  # pings and pongs that a client may send between two of our pings; clients send a few
 
@@ -302,7 +300,7 @@ class Connection:
         for packet in polling.retire():
             if packet != NOOP:
                 websocket.push(packet)
-        if self.over:  # what no GET has fetched ends with the close packet
+        if self.over:  # the remaining packets end with the close packet
             websocket.end(NOOP, WSCloseCode.OK, GRACE)
             return
         websocket.listen(self)

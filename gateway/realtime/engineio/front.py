@@ -1,8 +1,8 @@
 """The first protocol of every TCP connection: turns it into a websocket or passes it to aiohttp. Created by the engine.
 
-The head of a websocket request is parsed here, by aiohttp's compiled request parser, and not behind aiohttp's
-RequestHandler, so that a websocket never costs a handler, a task and a request. Everything else goes to aiohttp with
-all its bytes, invalid upgrades included: refusals are written in one place, and nothing is guessed from unparsed bytes.
+The head of a websocket request is parsed here by aiohttp's compiled request parser, not by aiohttp's RequestHandler, so
+that a websocket needs no handler, task or request. All other requests, including invalid upgrades, go to aiohttp with
+all their bytes: refusals are written in one place, and nothing is guessed from unparsed bytes.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Front(asyncio.Protocol):
         self.bucket: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """From the event loop."""
+        """See asyncio.Protocol."""
         self._transport = cast("asyncio.Transport", transport)
         self._subject = self._gate.address_limit.connected(address_of(transport.get_extra_info("peername")))
         if self._subject is None:
@@ -58,7 +58,7 @@ class Front(asyncio.Protocol):
         self._gate.wheel.at(self, deadline)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """From the event loop."""
+        """See asyncio.Protocol."""
         self._leave()
 
     def on_deadline(self, _now: float) -> None:
@@ -71,7 +71,7 @@ class Front(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """From the event loop."""
+        """See asyncio.Protocol."""
         transport = self._transport
         if transport is None:
             return

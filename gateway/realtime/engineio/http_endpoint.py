@@ -126,7 +126,7 @@ class HttpEndpoint:
     async def _body(self, request: web.Request) -> bytes:
         """Return the whole body. Raises RefusedError if it is compressed or too large, or does not arrive in time.
 
-        aiohttp cannot be left to notice what is not compressed as it claims: that depends on how the segments arrive.
+        Whether aiohttp detects a body that is not compressed as declared depends on the segments in which it arrives.
         """
         limit = self._options.max_packet_size
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":

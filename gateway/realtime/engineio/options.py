@@ -19,15 +19,15 @@ class EngineOptions:
     max_packet_size: int = 65_536  # of one websocket message, and of one polling request
     max_poll_packets: int = 256  # in one polling request
     max_send_buffer: int = 1_048_576  # queued for one client
-    compression_threshold: int = 1_024  # from which on broadcasts are compressed; 0: nothing is
+    compression_threshold: int = 1_024  # from which on broadcasts are compressed; 0: no compression
     max_send_delay: float = 10.0  # in which a client with a full socket buffer must read something
     upgrade_timeout: float = 5.0  # for a polling session's websocket to finish its probe
     head_timeout: float = 5.0  # for a request's head; connections that pass to aiohttp then have KEEPALIVE more
     request_timeout: float = 10.0  # for the body of a polling request
     max_address_connections: int = 2_000  # open at once from one client address
-    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For counts
     path: str = "/socket.io/"
-    sid_prefix: str = ""  # of the ids of sessions: a worker's number and a dot, by which the others find it
+    sid_prefix: str = ""  # of the ids of sessions: a worker's number and a dot, for the hand-over
 
     @classmethod
     def of(cls, settings: Settings, sid_prefix: str = "") -> Self:

@@ -135,8 +135,8 @@ class EngineServer:
     def session(self, sid: str) -> Connection:
         """Return the open connection with this id. Raises RefusedError.
 
-        A node that starts or drains does not deny those that it does not know: its balancer has sent their handshakes
-        to other nodes, and may do so with their requests.
+        A node that starts or drains answers UNAVAILABLE for unknown sessions: they may be on other nodes, to which its
+        balancer will send their requests.
         """
         connection = self.connections.get(sid)
         if connection is None or connection.over:

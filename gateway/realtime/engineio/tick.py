@@ -1,4 +1,4 @@
-"""What the engine does once per tick of the event loop for all connections. Created by the engine."""
+"""Work that the engine does once per tick of the event loop for all connections. Created by the engine."""
 
 import asyncio
 from collections import deque

@@ -11,9 +11,9 @@ MOST: Final = 64  # connections that may continue in one tick
 class Turns:
     """A queue of connections that have used up their turn. Each tick lets some of them continue, in order.
 
-    One per tick continues while turns are long, more while turns are short. So ticks stay near TURN however many
-    connections wait, and the messages of all other connections are handled in between. While nobody waits, fast senders
-    share the first TURN of each tick without waiting.
+    One connection per tick continues while turns are long, more while turns are short. So ticks stay near TURN, however
+    many connections wait, and the messages of all other connections are handled in between. While none waits, fast
+    senders share the first TURN of each tick without waiting.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Finds and ends the connections of people on this node for another node, which asks by a notice."""
+"""Finds and ends the connections of people on this node, on request of another node. Driven by notices."""
 
 import asyncio
 import hashlib
@@ -34,13 +34,13 @@ class Notices(NoticeSender, NoticeSource, Protocol):
 
 
 class ConnectionFinder:
-    """Answers every question with the connections found, even none, so that the node that asks knows who has answered.
+    """Answers every question with the connections found, even none, so that the asking node knows which have answered.
 
     Args:
         node_id: The name of this node.
         process_id: The id of this process in the table `nodes`.
         rooms: The sockets of this node.
-        registry: The same by user.
+        registry: The same sockets by user.
         notices: Sends and receives notices.
         kick: Ends a socket after sending it an event.
     """
@@ -81,7 +81,7 @@ class ConnectionFinder:
 
     async def _answer(self, question: str, sockets: Iterable[Socket]) -> None:
         by_connection = groupby(sorted(sockets, key=_sid), key=_sid)
-        found = [self._view(list(together)).model_dump(mode="json") for _, together in by_connection]
+        found = [self._view(list(group)).model_dump(mode="json") for _, group in by_connection]
         await self._notices.notify(ConnectionsFound(question, self._process_id, found))
 
     def _view(self, sockets: list[Socket]) -> ConnectionView:
@@ -103,7 +103,7 @@ class ConnectionFinder:
 
 
 def public_id(connection: Connection) -> str:
-    """Return an id of a connection for administrators: its own would let them take a polling connection over."""
+    """Return an id of a connection for administrators; its session id would let them take over a polling connection."""
     return hashlib.blake2b(connection.sid.encode(), digest_size=12).hexdigest()
 
 

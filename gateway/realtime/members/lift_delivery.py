@@ -1,4 +1,4 @@
-"""Tells the staff of a room on this node that a mute or a ban was lifted. Called by notices."""
+"""Sends the end of mutes and bans to the staff of a room on this node. Driven by notices."""
 
 from gateway.keys import CHAT, chat_room
 from gateway.protocol import events
@@ -9,10 +9,10 @@ from gateway.security.principal import MODERATORS
 
 
 class LiftDelivery:
-    """Sends `chat:unmuted` and `chat:unbanned` to administrators, moderators and the host, as far as they are there.
+    """Sends `chat:unmuted` and `chat:unbanned` to the administrators, moderators and the host in the room.
 
-    A ban everywhere concerns the staff of every room. The person hears of their own mute, too; a banned one is away.
-    Each lift looks at the sockets of the room once: lifts are rare, and roles change while sockets stay.
+    A ban everywhere concerns the staff of every room. The muted person gets `chat:unmuted`, too; a banned one has no
+    socket. Each lift reads the sockets of the room: lifts are rare, and roles change while sockets stay.
     """
 
     def __init__(self, rooms: Rooms, notices: NoticeSource) -> None:
@@ -22,18 +22,18 @@ class LiftDelivery:
 
     async def _muted(self, notice: UserMuted) -> None:
         if notice.until is None:
-            self._tell(events.CHAT_UNMUTED, notice)
+            self._send(events.CHAT_UNMUTED, notice)
 
     async def _unbanned(self, notice: UserUnbanned) -> None:
-        self._tell(events.CHAT_UNBANNED, notice)
+        self._send(events.CHAT_UNBANNED, notice)
 
-    def _tell(self, event: str, notice: UserMuted | UserUnbanned) -> None:
+    def _send(self, event: str, notice: UserMuted | UserUnbanned) -> None:
         if notice.live_id is None:
-            there = self._rooms.sockets_of(CHAT)
+            sockets = self._rooms.sockets_of(CHAT)
         else:
-            there = self._rooms.members(chat_room(notice.live_id))
+            sockets = self._rooms.members(chat_room(notice.live_id))
         lifted = Lifted(user_id=notice.user_id, live_id=notice.live_id)
-        for socket in list(there.values()):
+        for socket in list(sockets.values()):
             who = socket.principal
             if who.role in MODERATORS or who.user_id == notice.user_id or who.hosts(notice.host_id):
                 socket.send(event, lifted)

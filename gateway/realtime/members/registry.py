@@ -148,7 +148,7 @@ class SocketRegistry:
         self._server.kick(socket, events.AUTH_REVOKED, Farewell(code=notice.code, reconnect=False))
 
     async def recheck(self) -> bool:
-        """Check all sockets for what lost notices may have said; return False if a check failed."""
+        """Check all sockets for the changes of lost notices; return False if a check failed."""
         return await _call_all(self._rechecks)
 
     async def _recheck_revoked(self) -> None:

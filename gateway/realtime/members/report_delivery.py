@@ -1,4 +1,4 @@
-"""Tells the staff of a room how many reported messages wait for a review. Run by the composition root."""
+"""Sends the staff of a room the number of reported messages that wait for a review. Run by the composition root."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,15 +14,15 @@ from gateway.realtime.members.staff_sockets import StaffSockets, is_staff
 if TYPE_CHECKING:
     from gateway.realtime.socketio.socket import Socket
 
-PAUSE = 2.0  # s between two looks
+PAUSE = 2.0  # s between two reads
 
 
 class ReportDelivery:
     """Sends `chat:reports` to administrators, moderators and the host in the chat rooms of this node.
 
-    The numbers are read once for all rooms, where staff is, and sent to those who were told other ones: no notice of a
-    report can be lost, and a thousand reports in a second are one event. `read` returns the open reports of streams;
-    it raises Unavailable.
+    The numbers are read at once for all rooms with staff, and sent to the sockets that have received others. So no
+    notice can be lost, and a thousand reports in a second are one event. `read` returns the open reports of streams; it
+    raises Unavailable.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class ReportDelivery:
     ) -> None:
         self._staff = staff
         self._read = read
-        self._told: dict[tuple[Socket, Room], OpenReports] = {}
+        self._sent: dict[tuple[Socket, Room], OpenReports] = {}
         self._rounds = Periodic("open reports", PAUSE, self.deliver, Unavailable)
 
     def start(self) -> None:
@@ -43,19 +43,19 @@ class ReportDelivery:
 
     async def deliver(self) -> None:
         """Send the numbers once. Raises Unavailable."""
-        there, before = self._staff.by_room(), self._told
-        self._told = {}  # without those who have left
-        if not there:
+        staff, before = self._staff.by_room(), self._sent
+        self._sent = {}  # without sockets that have left
+        if not staff:
             return
         try:
-            found = await self._read([room.key for room in there])
+            found = await self._read([room.key for room in staff])
         except Unavailable:
-            self._told = before
+            self._sent = before
             raise
         for hosted in found:
             room = chat_room(hosted.reports.live_id)
-            for socket in there[room]:
+            for socket in staff[room]:
                 if is_staff(socket, room, hosted.host_id):
-                    self._told[socket, room] = hosted.reports
+                    self._sent[socket, room] = hosted.reports
                     if before.get((socket, room)) != hosted.reports:
                         socket.send(events.CHAT_REPORTS, Typed(type=events.CHAT_REPORTS, data=hosted.reports))

@@ -1,4 +1,4 @@
-"""Tells sockets of `/chat` when what they may do in a room has changed. Driven by notices and by the registry."""
+"""Sends sockets of `/chat` their rights in a room when these have changed. Driven by notices and by the registry."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 BATCH = 500  # sockets in one statement
 
-Seat = tuple[Socket, Room]  # a socket in a room
+Member = tuple[Socket, Room]  # a socket in a room
 
 
 class RightsDelivery:
-    """Sends `chat:you` to a socket whose rights in a room are other ones than it was told last.
+    """Sends `chat:you` to a socket whose rights in a room differ from those that it received last.
 
-    They are read again after a mute, a change of the room's settings, of a stream's or of the socket's principal, when
-    a mute ends by itself, when a socket is recovered, and periodically: notices may be lost, and a stream is over for
-    good without one.
+    They are read again after a mute, after a change of the room's settings, of the stream or of the socket's principal,
+    when a mute ends by itself, and when a socket is recovered. They are also read periodically: notices may be lost,
+    and there is none when a stream can no longer be reopened.
 
     Args:
         rooms: The sockets of this node.
@@ -49,9 +49,9 @@ class RightsDelivery:
         self._rooms = rooms
         self._sockets = sockets
         self._rights = rights
-        self._told: dict[Socket, dict[Room, Rights]] = {}
-        self._ends: dict[Seat, datetime] = {}  # of mutes
-        self._due: dict[Seat, None] = {}  # whose rights must be read
+        self._sent: dict[Socket, dict[Room, Rights]] = {}
+        self._ends: dict[Member, datetime] = {}  # of mutes
+        self._due: dict[Member, None] = {}  # whose rights must be read
         sockets.on_arrival(self._arrived)
         sockets.on_departure(self._departed)
         sockets.on_sweep(self.update)
@@ -62,84 +62,87 @@ class RightsDelivery:
         notices.on_notice(StreamResumed, self._stream_changed)
 
     def joined(self, socket: Socket, room: Room, rights: Rights) -> None:
-        """Remember what a socket is told in the answer to its join."""
+        """Record the rights that a socket gets in the answer to its join."""
         rights = Rights(**{name: getattr(rights, name) for name in Rights.model_fields})
-        if self._told.get(socket, {}).get(room, rights) != rights:  # told something else since they were read
+        if self._sent.get(socket, {}).get(room, rights) != rights:  # others were sent since these were read
             self._due[socket, room] = None
         self._remember((socket, room), rights)
 
     async def recheck(self) -> None:
         """Read the rights of all sockets here. Raises Unavailable."""
-        self._due.update(dict.fromkeys(_seats(self._rooms.sockets_of(CHAT).values())))
+        self._due.update(dict.fromkeys(_members(self._rooms.sockets_of(CHAT).values())))
         await self.update()
 
     async def update(self) -> None:
-        """Read the rights that may have changed, and tell who has others. Raises Unavailable; the next call goes on."""
-        moment = now()
-        self._due.update(dict.fromkeys([seat for seat, end in self._ends.items() if end <= moment]))
-        seats = list(self._due)
-        self._due.clear()
-        await self._update(seats)
+        """Read the rights that may have changed, and send changed ones.
 
-    async def _update(self, seats: Sequence[Seat]) -> None:
-        seats = [(socket, room) for socket, room in seats if socket.live and room in socket.attending]
-        for first in range(0, len(seats), BATCH):
-            batch = seats[first : first + BATCH]
+        Raises Unavailable; the next call continues.
+        """
+        moment = now()
+        self._due.update(dict.fromkeys([member for member, end in self._ends.items() if end <= moment]))
+        members = list(self._due)
+        self._due.clear()
+        await self._update(members)
+
+    async def _update(self, members: Sequence[Member]) -> None:
+        members = [(socket, room) for socket, room in members if socket.live and room in socket.attending]
+        for first in range(0, len(members), BATCH):
+            batch = members[first : first + BATCH]
             asks = [(room.key, socket.principal) for socket, room in batch]
             try:
                 answers = await self._rights(asks)
             except Unavailable:
-                self._due.update(dict.fromkeys(seats[first:]))
+                self._due.update(dict.fromkeys(members[first:]))
                 raise
             for (socket, room), (_, principal), rights in zip(batch, asks, answers, strict=True):
                 if socket.principal is not principal:  # renewed in between
                     self._due[socket, room] = None
                 elif rights is not None and socket.live and room in socket.attending:
-                    self._tell(socket, room, rights)
+                    self._send(socket, room, rights)
 
-    def _tell(self, socket: Socket, room: Room, rights: Rights) -> None:
-        if self._told.get(socket, {}).get(room) != rights:
+    def _send(self, socket: Socket, room: Room, rights: Rights) -> None:
+        if self._sent.get(socket, {}).get(room) != rights:
             self._remember((socket, room), rights)
             data = YourRights(live_id=room.key, **dict(rights))
             socket.send(events.CHAT_YOU, Typed(type=events.CHAT_YOU, data=data))
 
-    def _remember(self, seat: Seat, rights: Rights) -> None:
-        socket, room = seat
-        self._told.setdefault(socket, {})[room] = rights
-        self._ends.pop(seat, None)
+    def _remember(self, member: Member, rights: Rights) -> None:
+        socket, room = member
+        self._sent.setdefault(socket, {})[room] = rights
+        self._ends.pop(member, None)
         if rights.muted_until is not None:
-            self._ends[seat] = rights.muted_until
+            self._ends[member] = rights.muted_until
 
     async def _muted(self, notice: UserMuted) -> None:
         room = None if notice.live_id is None else chat_room(notice.live_id)
         with suppress(Unavailable):  # then the next update does it
-            await self._update(_seats(self._sockets.of_user(notice.user_id), room))
+            await self._update(_members(self._sockets.of_user(notice.user_id), room))
 
     async def _settings_changed(self, notice: RoomSettingsChanged) -> None:
-        self._ask(chat_room(notice.live_id))
+        self._schedule(chat_room(notice.live_id))
 
     async def _stream_changed(self, notice: StreamEnded | StreamResumed) -> None:
-        self._ask(chat_room(notice.stream_key))
+        self._schedule(chat_room(notice.stream_key))
 
-    def _ask(self, room: Room) -> None:
-        """Read the rights of everybody in a room at the next update: they may be many, and other notices wait."""
-        self._due.update(dict.fromkeys(_seats(self._rooms.members(room).values(), room)))
+    def _schedule(self, room: Room) -> None:
+        """Read the rights of all members of a room at the next update: they may be many, and other notices wait."""
+        self._due.update(dict.fromkeys(_members(self._rooms.members(room).values(), room)))
 
     def _arrived(self, socket: Socket) -> None:
         """Send the rights of a socket that is new, recovered, or has another principal."""
-        self._due.update(dict.fromkeys(_seats([socket])))
+        self._due.update(dict.fromkeys(_members([socket])))
 
     def _departed(self, socket: Socket) -> None:
-        for room in self._told.pop(socket, ()):
+        for room in self._sent.pop(socket, ()):
             self._ends.pop((socket, room), None)
 
 
-def _seats(sockets: Iterable[Socket], room: Room | None = None) -> list[Seat]:
-    """Return the seats of sockets in one room of `/chat`, or in all rooms that they are in."""
+def _members(sockets: Iterable[Socket], room: Room | None = None) -> list[Member]:
+    """Return the sockets of `/chat` with a room that they attend: only `room`, or each of their rooms."""
     return [
-        (socket, there)
+        (socket, attended)
         for socket in sockets
         if socket.namespace == CHAT
-        for there in socket.attending
-        if room in (None, there)
+        for attended in socket.attending
+        if room in (None, attended)
     ]

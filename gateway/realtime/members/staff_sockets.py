@@ -1,4 +1,4 @@
-"""The sockets on `/chat` of people who may be staff of a room. Used by what is delivered to staff."""
+"""The sockets on `/chat` of people who may be staff of a room. Used by the deliveries to staff."""
 
 from gateway.keys import CHAT, Room
 from gateway.realtime.members.registry import SocketRegistry
@@ -15,15 +15,15 @@ class StaffSockets:
         sockets.on_departure(self._departed)
 
     def by_room(self) -> dict[Room, list[Socket]]:
-        """Return the rooms in which there are any of them, with these sockets."""
-        there: dict[Room, list[Socket]] = {}
+        """Return these sockets by the rooms that they attend."""
+        found: dict[Room, list[Socket]] = {}
         for socket in self._staff:
             for room in socket.attending:
-                there.setdefault(room, []).append(socket)
-        return there
+                found.setdefault(room, []).append(socket)
+        return found
 
     def _arrived(self, socket: Socket) -> None:
-        """Note a socket of staff; also called when a role has changed."""
+        """Add a socket of staff; also called when a role has changed."""
         self._staff.pop(socket, None)
         if socket.namespace == CHAT and socket.principal.role in STAFF:
             self._staff[socket] = None
@@ -33,6 +33,6 @@ class StaffSockets:
 
 
 def is_staff(socket: Socket, room: Room, host_id: str) -> bool:
-    """Return whether a socket is in a room and belongs to its staff, of which the host is one."""
+    """Return whether a socket is in a room and belongs to its staff: a moderator, an administrator or the host."""
     who = socket.principal
     return room in socket.attending and (who.role in MODERATORS or who.hosts(host_id))

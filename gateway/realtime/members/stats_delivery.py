@@ -37,11 +37,11 @@ class StatsDelivery:
         await self._rounds.close()
 
     async def deliver(self) -> None:
-        """Send the numbers once, of the streams whose numbers can be read."""
+        """Send the numbers once. Skip streams whose numbers cannot be read."""
         for room, sockets in self._staff.by_room().items():
             try:
                 hosted = await self._read(room.key)
-            except (NotFound, Unavailable):  # one stream whose numbers take too long must not cost the others theirs
+            except (NotFound, Unavailable):  # the other streams are delivered
                 log.debug("a stream without numbers", stream=room.key)
                 continue
             payload = Typed(type=events.STREAM_STATS, data=hosted.stats)

@@ -11,7 +11,7 @@ INTERVAL = 1.0  # s between two permits for publishing a room's member count
 
 
 class Census(NamedTuple):
-    """How many distinct people are in a room, the most so far, and whether this call changed the number."""
+    """The number of distinct people in a room, the highest so far, and whether this call changed the number."""
 
     count: int  # type: ignore[assignment]  # hides tuple.count, which is not needed here
     peak: int
@@ -57,20 +57,20 @@ class Presence(Protocol):
         ...
 
     async def people_of(self, room: Room, most: int) -> list[str]:
-        """Return who is in a room, in no order; about `most` of them if they are more."""
+        """Return the people in a room, in no order; about `most` of them if they are more."""
         ...
 
     async def end(self, room: Room) -> Census:
         """Close a room: remove everybody, and ignore later calls of `enter` and `leave`. Idempotent.
 
-        While Redis is unavailable this affects this node alone until Redis is back.
+        While Redis is unavailable this affects only this node.
         """
         ...
 
     async def restore(self, room: Room, people: Sequence[str]) -> Census:
         """Reopen a closed room with the people of this node's sockets in it, one entry for each socket.
 
-        Idempotent: replaces everybody whom this node had in the room before.
+        Idempotent: replaces all people that this node had in the room before.
         """
         ...
 
@@ -216,7 +216,7 @@ class LocalPresence:
         return list(state.sockets) if state else []
 
     def count(self, room: Room) -> int:
-        """Return how many people are in a room."""
+        """Return the number of people in a room."""
         state = self._rooms.get(room)
         return len(state.sockets) if state else 0
 

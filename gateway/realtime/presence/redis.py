@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 
 class RedisPresence:
-    """Presence over Redis. See Presence. While Redis is unavailable, counts are those of this node local.
+    """Presence over Redis. See Presence. While Redis is unavailable, counts are those of this node.
 
     This node's people are in Redis under a name with a lease. Whenever Redis may be wrong (a call failed, the lease
-    ended, Redis lost its data), they are added under a new name and those of the old name are removed: that is right
-    whatever has happened.
+    ended, Redis lost its data), they are added under a new name and those of the old name are removed. That is correct
+    in every such case.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class RedisPresence:
         self._interval = interval
         self._wake = asyncio.Event()
         self._wrong = False  # Redis may disagree with this node
-        self._ending: set[Room] = set()  # closed rooms, of which Redis does not know yet
+        self._ending: set[Room] = set()  # rooms that are closed here, but not in Redis yet
         self._local = LocalPresence(interval)
         self._members = LocalMembers(self._local, self._rooms, self._lease, linger, self._wake.set)
         self._changes = PresenceChanges()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Take a name and start the heartbeat. Redis being unavailable is no error."""
+        """Take a name and start the heartbeat. An unavailable Redis is no error."""
         with suppress(Unavailable):
             await self._send_heartbeat()
         self._tasks = [

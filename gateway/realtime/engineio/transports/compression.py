@@ -1,7 +1,7 @@
-"""permessage-deflate (RFC 7692): what is agreed with a client, frames that are compressed, and a reader of such frames.
+"""permessage-deflate (RFC 7692): the agreement with a client, compressed frames, and a reader of such frames.
 
-Used by the handshake, by frames and by websockets. Nothing is kept from one batch of messages, or from one message of a
-client, to the next: so a batch is compressed once for all members of a room, and a connection needs no memory for it.
+Used by the handshake, by frames and by websockets. No state is kept between two batches of messages, or between two
+messages of a client. So a batch is compressed once for all members of a room, and a connection needs no memory for it.
 """
 
 import zlib
@@ -12,44 +12,44 @@ from aiohttp._websocket.reader import WebSocketReader
 from aiohttp.http import WebSocketError, WSCloseCode
 
 NAME: Final = "permessage-deflate"
-LEVEL: Final = 6  # up to five messages level 1 takes as long, and packs worse
-WINDOW: Final = 13  # bits: 8 KiB, of which zlib clears the memory for each batch
+LEVEL: Final = 6  # up to five messages level 1 takes as long, and compresses less
+WINDOW: Final = 13  # bits: 8 KiB, which zlib clears for each batch
 MEMORY: Final = 6
 _TAIL: Final = b"\x00\x00\xff\xff"  # ends each message, and is not sent
-_ENDS: Final = (_TAIL, b"\x00" + _TAIL)  # what may follow the last block of a message that has marked it as its last
+_ENDS: Final = (_TAIL, b"\x00" + _TAIL)  # the bytes that may follow a block that is marked as the last one
 _DATA: Final = (0, 1, 2)  # opcodes: continuation, text, binary
 _FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
 _SIZES: Final = ("server_max_window_bits", "client_max_window_bits")
 
 
 class Compression(NamedTuple):
-    """What was agreed with a client: the value of the answer's header, and how it wants messages."""
+    """The agreement with a client: the value of the answer's header, and how messages are compressed."""
 
     header: bytes
-    apart: bool  # each message is compressed by itself, as its client asked for; else those of a batch together
+    apart: bool  # each message is compressed by itself, as the client requires; else those of a batch together
 
 
 def agree(offers: Iterable[str]) -> Compression | None:
     """Return the answer to the items of `Sec-WebSocket-Extensions`, None if none of them can be accepted.
 
-    The client is always told to keep no context. It gets none from us either, but within a batch a message may refer to
-    those before it, unless the client has asked for `server_no_context_takeover`.
+    The answer always has `client_no_context_takeover`. Our own messages use no context of earlier batches either, but
+    within a batch a message may refer to earlier ones, unless the offer has `server_no_context_takeover`.
     """
     for offer in offers:
         name, *parameters = [part.strip() for part in offer.split(";")]
-        if name == NAME and (asked := _parameters(parameters)) is not None:
-            apart = "server_no_context_takeover" in asked
+        if name == NAME and (offered := _parameters(parameters)) is not None:
+            apart = "server_no_context_takeover" in offered
             header = f"{NAME}; client_no_context_takeover"
             if apart:
                 header += "; server_no_context_takeover"
-            if (bits := asked.get("server_max_window_bits")) is not None:
+            if (bits := offered.get("server_max_window_bits")) is not None:
                 header += f"; server_max_window_bits={bits}"
             return Compression(header.encode(), apart)
     return None
 
 
 def _parameters(parameters: Sequence[str]) -> dict[str, str | None] | None:
-    """Return the parameters of an offer, None if one is unknown, repeated, malformed or cannot be kept."""
+    """Return the parameters of an offer, None if one is unknown, repeated, malformed or not supported."""
     found: dict[str, str | None] = {}
     for parameter in parameters:
         name, equals, given = (part.strip() for part in parameter.partition("="))
@@ -59,7 +59,7 @@ def _parameters(parameters: Sequence[str]) -> dict[str, str | None] | None:
         if name in _FLAGS:
             valid = not equals
         elif name in _SIZES:
-            # Without a value it says that the client can be told one.
+            # Without a value the parameter says that the client supports it.
             valid = bits in map(str, range(8, 16)) if equals else name == "client_max_window_bits"
         else:
             valid = False
@@ -88,10 +88,10 @@ def deflate(messages: Iterable[bytes], *, apart: bool) -> bytes:
 
 
 class InflatingReader(WebSocketReader):
-    """aiohttp's compiled reader, which hands each compressed message on as if it had come uncompressed.
+    """aiohttp's compiled reader, with compressed messages passed on uncompressed.
 
-    A message may have as many bytes after the decompression as before. aiohttp's own decompression keeps 40 kB for each
-    connection; this keeps nothing after a message.
+    The maximum size applies to the uncompressed message. aiohttp's own decompression keeps 40 kB for each connection;
+    this one keeps nothing between messages.
     """
 
     __slots__ = ("_inflater", "_left", "_most")
@@ -116,7 +116,7 @@ class InflatingReader(WebSocketReader):
         try:
             data: bytes = inflater.decompress(bytes(payload) + _TAIL if last else bytes(payload), self._left + 1)
         except zlib.error:
-            raise WebSocketError(WSCloseCode.INVALID_TEXT, "not compressed as it claims") from None
+            raise WebSocketError(WSCloseCode.INVALID_TEXT, "the message is not compressed correctly") from None
         self._left -= len(data)
         if self._left < 0:
             raise WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "the message is too large")

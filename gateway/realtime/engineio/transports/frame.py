@@ -55,13 +55,13 @@ class Frame:
 
     __slots__ = ("_deflated", "_packet", "_text", "websocket")
 
-    _deflated: dict[bool, bytes]  # set when the first client needs it: most frames cost nothing for it
+    _deflated: dict[bool, bytes]  # created when the first client needs it: most frames have none
 
     def __init__(self, packet: bytes) -> None:
         self._packet = packet
         self._text: str | None = None
         size = len(packet) + 1
-        if size < 126:  # nearly all have one of these two lengths: in one step
+        if size < 126:  # nearly all packets have one of these two lengths: built in one step
             self.websocket = b"\x81%c4%b" % (size, packet)
         elif size < 65_536:
             self.websocket = b"\x81\x7e%c%c4%b" % (size >> 8, size & 255, packet)

@@ -80,7 +80,7 @@ class Listener(Protocol):
         """Recompute the next deadline: the answer of `check_at` has changed."""
 
     def lost(self, reason: str) -> None:
-        """Handle the loss of the transport, or that it has been given up."""
+        """Handle the loss of the transport, by the client or by an abort."""
 
 
 class Engine(Protocol):

@@ -32,9 +32,9 @@ class Upgrade:
     """Probes a websocket: answers "2probe" with "3probe" and switches on "5". Other packets end it.
 
     Before the probe, a time-out or the end of the session ends the websocket, too. Official clients that have read
-    "3probe" stop polling, send "5" when their open requests are answered, and hang until their ping time-out if the
-    websocket closes before that. So the websocket stays open then: if the client does not upgrade in time, until it
-    polls again; if the session ends, until "5" has come and is answered with the last packets.
+    "3probe" stop polling and send "5" when their open requests are answered. If the websocket closes before that, they
+    hang until their ping time-out. So it stays open after the probe: if the client does not upgrade in time, until it
+    polls again; if the session ends, until "5" has arrived and is answered with the last packets.
     """
 
     __slots__ = ("_connection", "_deadline", "_probed", "_timeout", "_timer", "_websocket")
@@ -94,7 +94,7 @@ class Upgrade:
         self._cancel()
 
     def session_ended(self) -> None:
-        """End the websocket, or wait for the "5" of a client that has been answered its probe."""
+        """End the websocket, or wait for the "5" of a client whose probe was answered."""
         self._timer.cancel()
         if self._probed and self._websocket is not None:
             self._timer = asyncio.get_running_loop().call_later(self._timeout, self._cancel)

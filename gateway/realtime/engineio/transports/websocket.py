@@ -34,7 +34,7 @@ from gateway.realtime.engineio.turns import TURN
 log = structlog.get_logger()
 
 SLICE: Final = 4_096  # bytes to parse before checking whether the connection's turn is over, or its inbox is full
-COMPRESSED_SLICE: Final = 256  # the same of compressed messages, of which one byte may become a thousand
+COMPRESSED_SLICE: Final = 256  # the same for compressed messages, where one byte may become a thousand
 CHUNK: Final = 65_536  # bytes to write before checking whether the client keeps up; a ping waits behind no more
 _PING: Final = text_frame(PING.encode())
 _LAST_CODE: Final = 4999  # the largest code of a close frame (RFC 6455, 7.4.2)
@@ -75,7 +75,7 @@ class WebSocket(asyncio.Protocol):
         self._paused = False  # the kernel's buffer is full
         self._unsent = 0  # bytes in the transport's buffer at the last progress
         self._progress_at = 0.0  # when that was
-        self._ending = False  # nothing may follow
+        self._ending = False  # nothing may be sent any longer
         self._reading_paused = False  # reading is paused
         self._unread = b""
 
@@ -98,12 +98,12 @@ class WebSocket(asyncio.Protocol):
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """From the event loop."""
+        """See asyncio.Protocol."""
         if self._reading_paused:  # asyncio had read it before reading was paused
             self._unread += data
             return
         size = self._slice
-        if len(data) <= size:  # nearly all
+        if len(data) <= size:  # nearly always
             self._parse(data)
             return
         loop = asyncio.get_running_loop()
@@ -168,12 +168,12 @@ class WebSocket(asyncio.Protocol):
             self._transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """From the event loop: the client has stopped sending. A websocket is never half open, so close it."""
+        """See asyncio.Protocol. Close the websocket: it is never half open."""
         self.abort()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """From the event loop."""
+        """See asyncio.Protocol."""
         listener, self._listener = self._listener, NULL_LISTENER
         self._ending = True
         self._paused = False
@@ -266,14 +266,14 @@ class WebSocket(asyncio.Protocol):
         self.abort()
 
     def pause_writing(self) -> None:
-        """From the event loop: the kernel's buffer is full."""
+        """See asyncio.Protocol. The kernel's buffer is full."""
         self._paused = True
         self._unsent = self._transport.get_write_buffer_size()
         self._progress_at = asyncio.get_running_loop().time()
         self._listener.reschedule()
 
     def resume_writing(self) -> None:
-        """From the event loop: the kernel has taken everything."""
+        """See asyncio.Protocol. The kernel has taken all bytes."""
         self._paused = False
         self.flush()
 
@@ -314,10 +314,10 @@ class WebSocket(asyncio.Protocol):
 
 
 class CompressingWebSocket(WebSocket):
-    """A websocket whose client takes and may send compressed messages. See Compression.
+    """A websocket whose client accepts and may send compressed messages. See Compression.
 
-    Only broadcasts are compressed, once for all members of a room; what is for one client alone costs more to compress
-    than it saves.
+    Only broadcasts are compressed, once for all members of a room. For packets of a single client compression costs
+    more than it saves.
     """
 
     __slots__ = ("_apart", "_threshold")
