@@ -30,7 +30,7 @@ from gateway.process import lifespan, sd_notify
 from gateway.process.descriptors import DescriptorWatch, raise_limit
 from gateway.process.lifespan import Step
 from gateway.process.listener import Listener, OwnListener
-from gateway.services.streams.attendance import Attendance
+from gateway.services.streams.member_counts import MemberCounts
 from gateway.settings import Settings
 from namespaces import asyncapi
 from namespaces.chat import ChatNamespace
@@ -62,7 +62,7 @@ class Node:
         people = self._people = PeoplePart(servers, realtime, accounts, commerce, chat)
         self._upkeep = UpkeepPart(servers)
         self._health = HealthPart(servers, realtime)
-        self._attendance = Attendance(realtime.presence, realtime.fanout)
+        self._member_counts = MemberCounts(realtime.presence, realtime.fanout)
 
         shared = Shared(
             authenticator=accounts.authenticator,
@@ -79,8 +79,8 @@ class Node:
             handler_timeout=settings.handler_timeout,
         )
         namespaces = (
-            RootNamespace(shared, self._attendance, commerce.storefront),
-            ChatNamespace(shared, self._attendance, chat.chat, chat.reports, chat.moderation, chat.rights),
+            RootNamespace(shared, self._member_counts, commerce.storefront),
+            ChatNamespace(shared, self._member_counts, chat.chat, chat.reports, chat.moderation, chat.rights),
             StreamingNamespace(shared, commerce.viewers, commerce.hearts),
         )
         for namespace in namespaces:
@@ -241,7 +241,7 @@ class Node:
         await self._people.close()
         await self._chat.close()
         await self._commerce.close()
-        await self._attendance.close()
+        await self._member_counts.close()
         await self._realtime.recovery.close()
         await self._accounts.stop()
 

@@ -15,8 +15,8 @@ from gateway.commands.output import USAGE, fail, settings_of_environment
 from gateway.commands.users import users, warn_without_admin
 from gateway.data.cli import db
 from gateway.errors import GatewayError, NotFound, Unavailable
-from gateway.problems import Misconfigured, OperatorError, explain
 from gateway.security.principal import Role
+from gateway.server_problems import Misconfigured, OperatorError, explain
 from gateway.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Dorami Gateway.")
@@ -105,10 +105,10 @@ def reload() -> None:
     master.
     """
     settings = settings_of_environment()
-    from gateway.process import listening
+    from gateway.process import listen_addresses
     from gateway.workers import control
 
-    url = listening.url(settings.host, settings.port)
+    url = listen_addresses.url(settings.host, settings.port)
     try:
         replaced = asyncio.run(control.ask(url, typer.echo))
     except OSError:
@@ -126,10 +126,10 @@ def worker() -> None:
     settings = settings_of_environment()
     import uvloop
 
-    from gateway import worker as workers
+    from gateway import job_worker
 
     try:
-        uvloop.run(workers.work(settings, ready=lambda: typer.echo("ready")))
+        uvloop.run(job_worker.work(settings, ready=lambda: typer.echo("ready")))
     except OSError as error:
         fail(f"cannot show metrics on {settings.host}:{settings.metrics_port}: {error.strerror or error}")
 

@@ -7,7 +7,7 @@ from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol import events
 from gateway.protocol.payloads import chat, reports
 from gateway.protocol.wire import Typed
-from gateway.realtime.members.rights_delivery import RightsDelivery
+from gateway.realtime.members.rights_to_members import RightsToMembers
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.chat.chat import Chat
@@ -33,7 +33,7 @@ class ChatNamespace(Namespace):
         chat_service: Chat,
         message_reports: MessageReports,
         moderation: Moderation,
-        rights: RightsDelivery,
+        rights: RightsToMembers,
     ) -> None:
         self._chat = chat_service
         self._reports = message_reports

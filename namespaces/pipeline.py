@@ -22,7 +22,7 @@ from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.members.registry import SocketRegistry
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.limits.limits import Limiter
-from gateway.security.limits.refusals import Refusals
+from gateway.security.limits.refused_requests import RefusedRequests
 from gateway.security.principal import EVERYONE, Principal
 from gateway.security.tokens.authenticator import Authenticator
 from namespaces.routes import Limit, Route
@@ -45,7 +45,7 @@ class Shared:
     handler_timeout: timedelta
 
 
-class Allowance(NamedTuple):
+class ScopeLimit(NamedTuple):
     """The rate limit of a scope: a number of requests within a number of seconds."""
 
     scope: str
@@ -68,17 +68,17 @@ class Pipeline:
         self._room = room
         self._shared = shared
         self._limiter = shared.limiter
-        self._allowances = {event: self._allowance(route.limit) for event, route in routes.items()}
+        self._scope_limits = {event: self._scope_limit(route.limit) for event, route in routes.items()}
         count, seconds = shared.rates[Limit.JOIN]
-        self._returns = Allowance(f"return:{name}", count * RETURNS, seconds)
-        self._refusals = Refusals(shared.limiter, shared.rates[Limit.REFUSED])
+        self._returns = ScopeLimit(f"return:{name}", count * RETURNS, seconds)
+        self._refusals = RefusedRequests(shared.limiter, shared.rates[Limit.REFUSED])
         self._undeclared: set[tuple[str, Code]] = set()  # that were logged
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome, which both have few values
         self.deadlines = Deadlines(shared.handler_timeout.total_seconds())
 
-    def _allowance(self, limit: Limit) -> Allowance:
-        """Return the allowance of a limit: joins are counted per namespace, everything else together."""
-        return Allowance(f"{limit}:{self._name}" if limit is Limit.JOIN else limit, *self._shared.rates[limit])
+    def _scope_limit(self, limit: Limit) -> ScopeLimit:
+        """Return a limit with its scope: joins are counted per namespace, everything else together."""
+        return ScopeLimit(f"{limit}:{self._name}" if limit is Limit.JOIN else limit, *self._shared.rates[limit])
 
     async def handle(self, socket: Socket, args: Sequence[Any], ack_id: int | None) -> None:
         """Handle an event and answer it exactly once. Never raises."""
@@ -135,18 +135,18 @@ class Pipeline:
         except GatewayError:
             await self._charge_refusal(user_id)
             raise
-        allowance = self._allowances[event]
+        charged = self._scope_limits[event]
         if route.enters is not None and self._room(route.enters(ask)) in socket.attending:
-            allowance = self._returns
+            charged = self._returns
         try:
             with self.deadlines:
                 try:
-                    await self._limiter.charge(allowance.scope, user_id, allowance.limit, allowance.seconds)
+                    await self._limiter.charge(charged.scope, user_id, charged.limit, charged.seconds)
                 except RateLimited as error:
                     earlier = await self._above_the_limit(principal, route, ask, error)
                     if earlier is not None:
                         return earlier
-                    allowance = self._returns
+                    charged = self._returns
                 if route.service is not None:
                     answer = await route.service(principal, ask)
                 else:
@@ -155,11 +155,11 @@ class Pipeline:
             raise Unavailable("handler") from None
         except GatewayError as error:
             if error.status == INVALID:  # found by the handler, such as a blocked word
-                await self._limiter.refund(allowance.scope, user_id)
+                await self._limiter.refund(charged.scope, user_id)
                 await self._charge_refusal(user_id)
             raise
         if _free(route, answer):
-            await self._limiter.refund(allowance.scope, user_id)
+            await self._limiter.refund(charged.scope, user_id)
         return answer
 
     def _check(self, socket: Socket, route: Route | None, args: Sequence[Any]) -> tuple[Route, Request]:

@@ -12,7 +12,7 @@ from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.wire import Payload, Typed
-from gateway.realtime.logged import Head, LoggedEvent, Place, Stamp
+from gateway.realtime.logged import Head, LoggedEvent, LogStamp, Place
 from gateway.realtime.notices import Notice
 from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.security.principal import Principal, Role
@@ -32,7 +32,7 @@ class Recorder:
         self.notices: list[Notice] = []
         self.delay = 0.0  # s that publishing takes at most
 
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
         await asyncio.sleep(random.uniform(0, self.delay))
         declared = BROADCASTS[room.namespace][event]  # what the documents say of it
@@ -49,7 +49,7 @@ class Recorder:
             packet = stamped_packet(room, event, payload.model_dump_json(), stamp)
         self.sent.append(decoded(packet))
 
-    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """See Fanout."""
         declared = BROADCASTS[room.namespace][event]
         content = json.loads(payload)

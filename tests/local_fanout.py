@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.realtime.notices import N, Notice, decode, encode
 from gateway.realtime.packets import event_packet, stamped_packet
 
@@ -19,14 +19,14 @@ class LocalFanout:
         self._local = local
         self._handlers = NoticeHandlers()
 
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
         if stamp is None:
             self._local.deliver(room, event_packet(room.namespace, event, payload))
         else:
             await self.publish_encoded(room, event, payload.model_dump_json(), stamp)
 
-    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """See Fanout."""
         self._local.deliver(room, stamped_packet(room, event, payload, stamp))
 

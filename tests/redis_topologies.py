@@ -12,8 +12,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from gateway.dev.server_process import ServerProcess, bundled, with_parent
 from gateway.metrics import Metrics
-from gateway.problems import Misconfigured
 from gateway.redis.client import RedisClient
+from gateway.server_problems import Misconfigured
 from tests.support import make_settings
 from tests.timing import PATIENCE, allowed, until_now
 

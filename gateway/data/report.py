@@ -16,7 +16,7 @@ import typer
 
 from gateway.data.stops import Code, Stop
 from gateway.errors import GatewayError, Unavailable
-from gateway.problems import Misconfigured, OperatorError, explain
+from gateway.server_problems import Misconfigured, OperatorError, explain
 from gateway.settings import SettingsError
 
 NOT_THERE = (

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from gateway.problems import OperatorError
+from gateway.server_problems import OperatorError
 
 
 class Code(IntEnum):

@@ -51,19 +51,19 @@ from gateway.services.analytics.reports import Reports
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.chat.search import MessageSearch
 from gateway.services.commerce.catalog import Catalog
-from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured as FeaturedService
 from gateway.services.commerce.order_list import OrderList
 from gateway.services.commerce.orders import Orders as OrderService
 from gateway.services.commerce.product_list import ProductList
+from gateway.services.commerce.stream_copies import StreamCopies
 from gateway.services.jobs.jobs import Jobs as JobService
 from gateway.services.moderation.banned_devices import BannedDevices
 from gateway.services.moderation.report_reviews import ReportReviews
 from gateway.services.moderation.sanction_list import SanctionList
 from gateway.services.moderation.sanctions import Sanctions
 from gateway.services.moderation.word_lists import WordLists
-from gateway.services.nodes.connections import Connections
 from gateway.services.nodes.node_list import Nodes
+from gateway.services.nodes.person_connections import PersonConnections
 from gateway.services.nodes.readiness import Readiness
 from gateway.services.notifications.notifications import Notifications as NotificationService
 from gateway.services.people.members import Members as MembersService
@@ -93,7 +93,7 @@ def mount(
     directory: Directory,
     streams: StreamService,
     stream_lists: StreamLists,
-    copies: Copies,
+    copies: StreamCopies,
     ingest_keys: IngestKeys,
     catalog: Catalog,
     product_list: ProductList,
@@ -110,7 +110,7 @@ def mount(
     jobs: JobService,
     stats: StatsService,
     people: PeopleService,
-    connections: Connections,
+    connections: PersonConnections,
     nodes: Nodes,
     members: MembersService,
     password_links: PasswordLinks,

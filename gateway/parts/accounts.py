@@ -5,11 +5,11 @@ from gateway.errors import Unavailable
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.ban_enforcer import BanEnforcer
+from gateway.realtime.members.events_to_users import EventsToUsers
 from gateway.realtime.members.lifetimes import Lifetimes
-from gateway.realtime.members.lift_delivery import LiftDelivery
+from gateway.realtime.members.lifted_sanctions_to_staff import LiftedSanctionsToStaff
 from gateway.realtime.members.profile_updater import ProfileUpdater
 from gateway.realtime.members.registry import SocketRegistry
-from gateway.realtime.members.user_delivery import UserDelivery
 from gateway.realtime.notices import ProfileChanged, Revoked
 from gateway.security.limits.redis import RedisLimiter
 from gateway.security.passwords import Passwords
@@ -27,7 +27,7 @@ from gateway.services.accounts.attempts import Attempts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.guests import Guests
 from gateway.services.accounts.identities import Identities
-from gateway.services.accounts.names import Names
+from gateway.services.accounts.name_rules import NameRules
 from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.moderation.banned_devices import BannedDevices
@@ -69,7 +69,7 @@ class AccountsPart:
             self.tokens,
             self._passwords,
             Attempts(self.limiter, book),
-            Names(database, self.words, settings.reserved_names),
+            NameRules(database, self.words, settings.reserved_names),
             self._bans,
             settings.jwt_expiration,
         )
@@ -102,12 +102,12 @@ class AccountsPart:
         ProfileUpdater(self.registry, fanout, realtime.server.renew, self.authenticator.identify)
         fanout.on_notice(Revoked, self.registry.revoked)
         BanEnforcer(self.registry, fanout, kick, self._bans.of)
-        LiftDelivery(realtime.rooms, fanout)
+        LiftedSanctionsToStaff(realtime.rooms, fanout)
 
         self.notifications = Notifications(database, fanout)
         self._deliveries = Deliveries(
             database,
-            UserDelivery(self.registry, fanout),
+            EventsToUsers(self.registry, fanout),
             fanout,
             lambda: fanout.losses,
             metrics,

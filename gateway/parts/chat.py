@@ -5,7 +5,7 @@ from gateway.errors import Unavailable
 from gateway.parts.accounts import AccountsPart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
-from gateway.realtime.members.rights_delivery import RightsDelivery
+from gateway.realtime.members.rights_to_members import RightsToMembers
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages
 from gateway.services.chat.search import MessageSearch
@@ -44,7 +44,7 @@ class ChatPart:
         self._snapshots = Snapshots(database, log, messages, pins, metrics)
         self._standings = Standings(database)
         self.chat = Chat(database, log, messages, self._snapshots, self._standings, self.words, fanout)
-        self.rights = RightsDelivery(realtime.rooms, accounts.registry, fanout, self._standings.rights)
+        self.rights = RightsToMembers(realtime.rooms, accounts.registry, fanout, self._standings.rights)
         time_limit = servers.settings.handler_timeout / 2
         clears = Clears(database, log, outbox, permissions, audit_log, pins, metrics, time_limit)
         deletions = Deletions(database, log, outbox, permissions, audit_log, pins, metrics)

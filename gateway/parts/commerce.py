@@ -7,7 +7,6 @@ from gateway.parts.servers import ServersPart
 from gateway.realtime.notices import StreamEnded, StreamResumed
 from gateway.redis.job_queue import JobQueue
 from gateway.services.commerce.catalog import Catalog
-from gateway.services.commerce.copies import Copies
 from gateway.services.commerce.featured import Featured
 from gateway.services.commerce.host_orders import HostOrders
 from gateway.services.commerce.order_book import Terms
@@ -18,6 +17,7 @@ from gateway.services.commerce.product_cache import ProductCache
 from gateway.services.commerce.product_list import ProductList, ProductPageCache
 from gateway.services.commerce.products import ProductViews
 from gateway.services.commerce.storefront import ShelfCache, Storefront
+from gateway.services.commerce.stream_copies import StreamCopies
 from gateway.services.jobs.jobs import Jobs
 from gateway.services.jobs.table import JobTable
 from gateway.services.rooms.outbox import Outbox
@@ -47,7 +47,7 @@ class CommercePart:
         grace, reopen = settings.stream_end_grace, settings.stream_reopen
         self.stream_lists = StreamLists(database, fanout, list_cache)
         self.streams = Streams(database, outbox, fanout, self.stream_lists, audit_log, grace=grace, reopen=reopen)
-        self.copies = Copies(database, self.stream_lists, audit_log)
+        self.copies = StreamCopies(database, self.stream_lists, audit_log)
         self.ingest_keys = IngestKeys(database, audit_log)
         self.viewers = Viewers(database, log, realtime.presence, fanout, realtime.rooms.attendees, servers.facts)
         self.hearts = Hearts(fanout)

@@ -6,11 +6,11 @@ from gateway.parts.commerce import CommercePart
 from gateway.parts.realtime import RealtimePart
 from gateway.parts.servers import ServersPart
 from gateway.realtime.members.connection_finder import ConnectionFinder
-from gateway.realtime.members.report_delivery import ReportDelivery
+from gateway.realtime.members.open_reports_to_staff import OpenReportsToStaff
 from gateway.realtime.members.staff_sockets import StaffSockets
-from gateway.realtime.members.stats_delivery import StatsDelivery
-from gateway.services.nodes.connections import Connections
+from gateway.realtime.members.stream_stats_to_staff import StreamStatsToStaff
 from gateway.services.nodes.node_list import Nodes
+from gateway.services.nodes.person_connections import PersonConnections
 from gateway.services.people.members import Members
 from gateway.services.people.people import People
 
@@ -30,13 +30,13 @@ class PeoplePart:
         ConnectionFinder(
             realtime.node_id, realtime.process_id, realtime.rooms, accounts.registry, fanout, realtime.server.kick
         )
-        self.connections = Connections(servers.database, fanout, fanout, servers.audit_log)
+        self.connections = PersonConnections(servers.database, fanout, fanout, servers.audit_log)
         self.nodes = Nodes(servers.database, servers.audit_log)
         self.members = Members(servers.database, realtime.presence)
         self.people = People(servers.database, self.connections, chat.sanction_list)
         staff = StaffSockets(accounts.registry)
-        self._stats = StatsDelivery(staff, commerce.stats.read)
-        self._reports = ReportDelivery(staff, chat.reports.open_in)
+        self._stats = StreamStatsToStaff(staff, commerce.stats.read)
+        self._reports = OpenReportsToStaff(staff, chat.reports.open_in)
 
     def start(self) -> None:
         """Start to send the numbers of streams and of reports."""

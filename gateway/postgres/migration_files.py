@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from gateway.problems import OperatorError
+from gateway.server_problems import OperatorError
 
 _NAME = re.compile(r"(?P<number>\d+)_\w+")
 

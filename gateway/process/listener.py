@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.http.connection import connections
 from gateway.metrics import Metrics
-from gateway.process import listening
+from gateway.process import listen_addresses
 from gateway.realtime.engineio.server import EngineServer
 from gateway.settings import Settings
 
@@ -61,16 +61,16 @@ class OwnListener:
         """See Listener."""
         if self._server is None:
             raise RuntimeError("the node is not open")
-        return listening.url_of(self._server.sockets[0], self._settings.host)
+        return listen_addresses.url_of(self._server.sockets[0], self._settings.host)
 
     async def open(self, engine: EngineServer, http: web.Server, metrics: web.AppRunner) -> None:
         """See Listener."""
         settings = self._settings
         factory = engine.protocol_factory(connections(http, keepalive=settings.keepalive_timeout.total_seconds()))
-        self._server = await listening.listen(factory, settings.host, settings.port)
+        self._server = await listen_addresses.listen(factory, settings.host, settings.port)
         if settings.metrics_port is not None:
             await metrics.setup()
-            await listening.site(metrics, settings.host, settings.metrics_port).start()
+            await listen_addresses.site(metrics, settings.host, settings.metrics_port).start()
 
     async def serve(self) -> None:
         """See Listener."""
@@ -85,7 +85,7 @@ class OwnListener:
         """See Listener."""
         if self._server is not None:
             self._server.close()
-            listening.forget(self._settings.host)
+            listen_addresses.forget(self._settings.host)
 
     async def scrape(self, metrics: Metrics) -> bytes:
         """See Listener."""

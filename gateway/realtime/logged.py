@@ -34,7 +34,7 @@ class Head(NamedTuple):
     host: str | None = None
 
 
-class Stamp(NamedTuple):
+class LogStamp(NamedTuple):
     """The place of a logged event, and the time of its commit by PostgreSQL's clock.
 
     `began` is when the room's stream went live first; None if it has not yet, or if the room is of no stream.
@@ -51,7 +51,7 @@ class Stamp(NamedTuple):
         return cls(str(row["epoch"]), row["seq"], row["at"], row["began"])
 
 
-def stamped(payload: str, room: Room, stamp: Stamp) -> str:
+def stamped(payload: str, room: Room, stamp: LogStamp) -> str:
     """Add `room`, `seq`, `epoch` and `at` to the payload of a logged event, and `streamTime` to its data.
 
     The payload is a JSON object with at least one field, as it was encoded or as the database returns it. What is
@@ -65,7 +65,7 @@ def stamped(payload: str, room: Room, stamp: Stamp) -> str:
     return f"{typed[0]}{time}{payload[typed.end() : -1]},{stamp_json(room, stamp)}"
 
 
-def time_json(stamp: Stamp) -> str:
+def time_json(stamp: LogStamp) -> str:
     """`streamTime` and a comma: the ms of `at` since the stream began; nothing for what happened before that."""
     began, at = stamp.began, stamp.at
     return "" if began is None or at < began else f'"streamTime":{(at - began) // MILLISECOND},'
@@ -79,7 +79,7 @@ def timed(packet: bytes, began: datetime | None) -> bytes:
     return b'%b"streamTime":%d,%b' % (start[0], passed, packet[start.end() :])
 
 
-def stamp_json(room: Room, stamp: Stamp) -> str:
+def stamp_json(room: Room, stamp: LogStamp) -> str:
     """Return the other fields of a stamp, and the last brace of the payload."""
     epoch, seq, at, _ = stamp
     return f'"room":"{room.name}","seq":{seq},"epoch":"{epoch}","at":"{iso(at)}"}}'

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from gateway.clocks import epoch_ms
 from gateway.keys import ROOT, Room
 from gateway.protocol.wire import Payload
-from gateway.realtime.logged import Stamp, stamped
+from gateway.realtime.logged import LogStamp, stamped
 
 _EVENT = b"2"
 
@@ -26,7 +26,7 @@ def logged_packet(namespace: str, event: str, payload: str) -> bytes:
     return b"%b%b]" % (_event_head(namespace, event), payload.encode())
 
 
-def stamped_packet(room: Room, event: str, payload: str, stamp: Stamp) -> bytes:
+def stamped_packet(room: Room, event: str, payload: str, stamp: LogStamp) -> bytes:
     """Encode a logged event whose payload is JSON without its stamp; `logged_packet` takes stamped payloads."""
     return logged_packet(room.namespace, event, stamped(payload, room, stamp))
 

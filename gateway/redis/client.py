@@ -20,7 +20,6 @@ from gateway.concurrency.outage import Outage
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
-from gateway.problems import SILENT, Misconfigured, error_code, explain, misconfiguration
 from gateway.redis import sentinel
 from gateway.redis.cluster import Cluster
 from gateway.redis.cluster_client import ClusterClient
@@ -29,6 +28,7 @@ from gateway.redis.primary import FULL, PRIMARY, REFUSALS
 from gateway.redis.scripts import ScriptClient, lua
 from gateway.redis.sentinel import Sentinels
 from gateway.redis.url import CLUSTER, server_list
+from gateway.server_problems import SILENT, Misconfigured, error_code, explain, misconfiguration
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()

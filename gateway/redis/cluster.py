@@ -19,10 +19,10 @@ from redis.exceptions import ClusterDownError, ConnectionError  # noqa: A004
 
 from gateway.concurrency.timeouts import FairTimeout
 from gateway.instruments import PoolUse
-from gateway.problems import most_telling
 from gateway.redis.pool import AWAY, BoundedPool
 from gateway.redis.scripts import ScriptClient
 from gateway.redis.url import Address
+from gateway.server_problems import most_telling
 
 PAUSE = 0.5  # s in which calls to a server that did not answer fail at once
 SHARE = 0.9  # of the time-out of a call, for one server: the slow server is known before the call times out

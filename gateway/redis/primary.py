@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.exceptions import ResponseError
 
-from gateway.problems import error_code
+from gateway.server_problems import error_code
 
 NOT_PRIMARY: Final = frozenset({"READONLY", "NOREPLICAS", "MASTERDOWN", "UNBLOCKED"})
 FULL: Final = frozenset({"OOM", "MISCONF"})  # the server serves reads and refuses writes

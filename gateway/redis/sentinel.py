@@ -19,10 +19,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError  # noqa: A004
 
-from gateway.problems import Misconfigured, most_telling
 from gateway.redis.pool import AWAY
 from gateway.redis.primary import PrimaryConnection
 from gateway.redis.url import Address, ServerList
+from gateway.server_problems import Misconfigured, most_telling
 
 log = structlog.get_logger()
 

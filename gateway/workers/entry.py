@@ -20,9 +20,9 @@ from gateway.settings import Settings, load
 from gateway.workers.board import Board
 from gateway.workers.counters import Samples, samples_of, text_of
 from gateway.workers.handover import HandOver, close_all
-from gateway.workers.listener import SharedListener
 from gateway.workers.pipe import Pipe
 from gateway.workers.seat import Seat
+from gateway.workers.shared_listener import SharedListener
 
 log = structlog.get_logger()
 

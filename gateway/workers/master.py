@@ -17,14 +17,14 @@ from typing import Any, Final
 import structlog
 
 from gateway.concurrency.tasks import cancel
-from gateway.process import listening, sd_notify
+from gateway.process import listen_addresses, sd_notify
 from gateway.settings import Settings
 from gateway.workers import control
 from gateway.workers.board import Board
 from gateway.workers.counters import Totals
 from gateway.workers.pipe import Pipe, pair
-from gateway.workers.process import WorkerProcess, introduce
 from gateway.workers.seat import Seat
+from gateway.workers.worker_process import WorkerProcess, introduce
 
 log = structlog.get_logger()
 
@@ -78,10 +78,10 @@ class Master:
         if count * settings.database_pool_size > MOST_CONNECTIONS:
             log.warning("all workers together may open more connections than PostgreSQL takes unless told otherwise",
                         workers=count, database_pool_size=settings.database_pool_size)  # fmt: skip
-        self._sockets = await listening.bind(settings.host, settings.port)
-        metrics_host, metrics_port = listening.local_host(settings.host), settings.metrics_port
-        self._metrics_sockets = [] if metrics_port is None else await listening.bind(metrics_host, metrics_port)
-        self._url = listening.url_of(self._sockets[0], settings.host)
+        self._sockets = await listen_addresses.bind(settings.host, settings.port)
+        metrics_host, metrics_port = listen_addresses.local_host(settings.host), settings.metrics_port
+        self._metrics_sockets = [] if metrics_port is None else await listen_addresses.bind(metrics_host, metrics_port)
+        self._url = listen_addresses.url_of(self._sockets[0], settings.host)
         self._board = Board.create(2 * count + 1)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
@@ -93,7 +93,7 @@ class Master:
                     await self._serve()
         finally:
             await cancel(*self._tasks)
-            listening.forget(settings.host)
+            listen_addresses.forget(settings.host)
         return self._code
 
     async def _serve(self) -> None:

@@ -49,7 +49,7 @@ from gateway.services.accounts.accounts import Accounts
 from gateway.services.accounts.attempts import WRONG_FOR_ACCOUNT, WRONG_PASSWORDS, Attempts
 from gateway.services.accounts.directory import Directory
 from gateway.services.accounts.identities import Identities
-from gateway.services.accounts.names import Names
+from gateway.services.accounts.name_rules import NameRules
 from gateway.services.accounts.password_links import PasswordLinks
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.audit.audit_log import AuditLog
@@ -108,7 +108,7 @@ class World:
             self.tokens,
             passwords,
             Attempts(self.limiter, self.book),
-            Names(self.database, stand_in(self), ("admin", "관리자")),
+            NameRules(self.database, stand_in(self), ("admin", "관리자")),
             self.bans,
             MINUTES,
         )

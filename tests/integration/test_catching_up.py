@@ -18,7 +18,7 @@ from gateway.protocol.payloads.streaming import CreateStream
 from gateway.protocol.wire import Typed
 from gateway.realtime.fanout import sequencer, subscriber
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.realtime.logged import Place, Stamp, stamped
+from gateway.realtime.logged import LogStamp, Place, stamped
 from gateway.realtime.packets import stamped_packet, with_offset
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
@@ -93,8 +93,8 @@ class Pair:
             assert node.inbox.of(ROOM) == expected
 
 
-def stamp(seq: int) -> Stamp:
-    return Stamp(EventLog.EPOCH, seq, datetime(2026, 11, 30, tzinfo=UTC))
+def stamp(seq: int) -> LogStamp:
+    return LogStamp(EventLog.EPOCH, seq, datetime(2026, 11, 30, tzinfo=UTC))
 
 
 def write(log: EventLog, seq: int) -> int:
@@ -203,10 +203,10 @@ async def test_redis_hung_under_traffic(pair: Pair, seconds: float, monkeypatch:
 class Silent:
     """A fan-out of a node that dies before it publishes."""
 
-    async def publish(self, room: Room, event: str, payload: object, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: object, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
 
-    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """See Fanout."""
 
 

@@ -39,7 +39,7 @@ class FakeSocket:
         self.titles.append(payload.data.title)
 
 
-class FakeUserDelivery:
+class FakeEventsToUsers:
     """The connected users of one node."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Cluster:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.fanout = LocalFanout(NoSink())
-        self.users = [FakeUserDelivery(), FakeUserDelivery()]
+        self.users = [FakeEventsToUsers(), FakeEventsToUsers()]
         self.losses: int | None = 0
         self.nodes = [
             Deliveries(database, stand_in(users), self.fanout, lambda: self.losses, Metrics()) for users in self.users

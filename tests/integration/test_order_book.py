@@ -11,7 +11,7 @@ from gateway.errors import Code, GatewayError
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.orders import PlaceOrder
-from gateway.services.commerce.order_book import Draft, OrderBook, Placed, draft, masked
+from gateway.services.commerce.order_book import Draft, OrderBook, PlacedOrder, draft, masked
 from models.main.product import Product
 from tests.doubles import principal
 from tests.integration.commerce_nodes import TERMS
@@ -54,7 +54,7 @@ def book(*products: Product) -> OrderBook:
     return OrderBook(products, {}, MOMENT, TERMS)
 
 
-def code(answer: Placed | GatewayError) -> Code | None:
+def code(answer: PlacedOrder | GatewayError) -> Code | None:
     return answer.code if isinstance(answer, GatewayError) else None
 
 
@@ -78,7 +78,7 @@ async def test_the_first_order_gets_the_last_item() -> None:
 async def test_money_is_exact() -> None:
     sale = book(product(1, 100), product(2, 100, "0.20"))
     placed = sale.take(wants(ANN, p1=1, p2=1))
-    assert isinstance(placed, Placed)
+    assert isinstance(placed, PlacedOrder)
     assert placed.order.total == Decimal("0.30"), "floats would make 0.30000000000000004 of it"
 
 
@@ -86,7 +86,7 @@ async def test_repetitions_are_one_order_and_other_orders_conflict() -> None:
     sale = book(product(1, 9))
     first = sale.take(wants(ANN, "k", "same", p1=1))
     again = sale.take(wants(ANN, "k", "same", p1=1))
-    assert isinstance(first, Placed)
+    assert isinstance(first, PlacedOrder)
     assert again == first._replace(fresh=False)
     assert code(sale.take(wants(ANN, "k", "other", p1=2))) == Code.CONFLICT
     assert code(sale.take(wants(BOB, "k", "same", p1=1))) is None

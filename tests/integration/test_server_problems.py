@@ -13,7 +13,7 @@ from gateway.dev.servers import PostgresProcess
 from gateway.errors import Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
-from gateway.problems import explain
+from gateway.server_problems import explain
 from tests.certificates import certificate
 from tests.redis_topologies import problem_at_start
 from tests.support import make_settings

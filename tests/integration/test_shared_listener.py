@@ -15,9 +15,9 @@ from gateway.metrics import Metrics
 from gateway.realtime.engineio.server import EngineOptions, EngineServer
 from gateway.workers.board import Board, State
 from gateway.workers.handover import HandOver
-from gateway.workers.listener import SharedListener
 from gateway.workers.pipe import pair
 from gateway.workers.seat import Seat
+from gateway.workers.shared_listener import SharedListener
 from tests.doubles import stand_in
 from tests.timing import until
 

@@ -15,14 +15,14 @@ from gateway.postgres.database import Database
 from gateway.protocol.payloads.streaming import ChangeStream, CreateStream, MediaEvent, StreamList
 from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.protocol.wire import Payload
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.realtime.notices import StreamBegan, StreamEnded, StreamResumed
 from gateway.redis.client import RedisClient
 from gateway.security.principal import Role
 from gateway.services.chat import standing
 from gateway.services.rooms.log import RoomLog
-from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import Streams
+from gateway.services.streams.viewer_totals import ViewerTotals
 from models.main.stream import Stream
 from tests.doubles import Recorder
 from tests.integration.commerce_nodes import KEY, CommerceNodes, open_commerce_nodes
@@ -48,7 +48,7 @@ class Slow(Recorder):
         self.events = received.events
         self.reached, self.free = asyncio.Event(), asyncio.Event()
 
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
         self.reached.set()
         await self.free.wait()
@@ -102,7 +102,7 @@ async def kept(database: Database) -> list[str]:
 
 
 async def test_the_total_counts_distinct_people_over_nodes(commerce: CommerceNodes, database: Database) -> None:
-    nodes = [Audience(database) for _ in range(2)]
+    nodes = [ViewerTotals(database) for _ in range(2)]
     for who in ("ann", "bob", "guest_1"):
         for node in nodes:
             node.add(KEY, who)

@@ -10,7 +10,7 @@ import pytest
 from gateway.clocks import now
 from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.protocol.payloads.chat import Message, SendMessage, Sent
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.services.chat.chat import Chat
 from gateway.services.chat.messages import Messages, Placed, event
 from gateway.services.rooms import log as room_log
@@ -61,7 +61,7 @@ class FakeMessages:
                 return Placed(message.id, message.seq, message.timestamp, message.message, fresh=False, stamp=None)
         stored = draft.model_copy(update={"seq": len(self.stored) + 1})
         self.stored.append(stored)
-        stamp, payload = Stamp(EventLog.EPOCH, stored.seq, now(), None), event(stored).model_dump_json()
+        stamp, payload = LogStamp(EventLog.EPOCH, stored.seq, now(), None), event(stored).model_dump_json()
         return Placed(stored.id, stored.seq, stored.timestamp, stored.message, True, stamp, payload)
 
 

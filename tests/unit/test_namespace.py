@@ -23,7 +23,7 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from gateway.services.streams.attendance import Attendance
+from gateway.services.streams.member_counts import MemberCounts
 from namespaces.namespace import Namespace
 from namespaces.pipeline import Shared
 from namespaces.routes import Limit, Route
@@ -119,7 +119,7 @@ class Den(Namespace):
     name = CHAT
     room = staticmethod(chat_room)
 
-    def __init__(self, faults: Faults, shared: Shared, attendance: Attendance) -> None:
+    def __init__(self, faults: Faults, shared: Shared, attendance: MemberCounts) -> None:
         self._fate = faults
         super().__init__(shared, attendance)
 
@@ -159,7 +159,7 @@ class Harness:
         self.registry = SocketRegistry(self.server, lifetimes, world.revoked, lambda: 0)
         rates = dict.fromkeys(Limit, (1, 1.0))
         shared = Shared(world, world, self.registry, metrics, rates, timedelta(seconds=5))
-        self.attendance = Attendance(self.presence, world)
+        self.attendance = MemberCounts(self.presence, world)
         self.den = Den(self.faults, shared, self.attendance)
         self.server.serve(CHAT, self.den)
 

@@ -19,7 +19,7 @@ from gateway.keys import (
 from gateway.protocol.broadcasts import BROADCASTS
 from gateway.protocol.payloads.streaming import StreamEnded
 from gateway.protocol.wire import Cursor, Payload, Typed
-from gateway.realtime.logged import Stamp, stamped, timed
+from gateway.realtime.logged import LogStamp, stamped, timed
 from gateway.realtime.packets import ack_packet, event_packet, logged_packet, stamped_packet, success_packet
 
 CURSOR = Cursor(epoch="채팅", seq=7)
@@ -63,7 +63,7 @@ def test_values_outside_json_become_null() -> None:
 
 # --- logged events ----------------------------------------------------------------------------------------------------
 
-STAMP = Stamp("6f1c2a3b-0000-4000-8000-000000000000", 42, datetime(2026, 11, 30, 8, 0, 0, 123999, tzinfo=UTC))
+STAMP = LogStamp("6f1c2a3b-0000-4000-8000-000000000000", 42, datetime(2026, 11, 30, 8, 0, 0, 123999, tzinfo=UTC))
 FIELDS = {"room": "live:demo", "seq": 42, "epoch": STAMP.epoch, "at": "2026-11-30T08:00:00.123Z"}
 
 

@@ -12,7 +12,7 @@ from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.protocol.payloads.chat import Message
 from gateway.realtime.engineio.transports.frame import SEPARATOR
-from gateway.realtime.logged import Place, Stamp
+from gateway.realtime.logged import LogStamp, Place
 from gateway.realtime.packets import event_packet, logged_packet, stamped_packet
 from gateway.realtime.socketio import sampling
 from gateway.realtime.socketio.rooms import Rooms
@@ -92,7 +92,7 @@ class Show:
                 id=f"m{self._seq}", seq=self._seq, live_id="demo", user_id=user, username=name, role=role.value,
                 message='{"role":"ADMIN"}', client_message_id=None, timestamp=datetime.now(UTC),
             )  # fmt: skip
-            stamp = Stamp(EPOCH, self._seq, datetime.now(UTC))
+            stamp = LogStamp(EPOCH, self._seq, datetime.now(UTC))
             packet = stamped_packet(ROOM, "chat:message", event(message).model_dump_json(), stamp)
             if log:
                 payload = json.dumps(json.loads(packet[packet.index(b"[") :])[1])

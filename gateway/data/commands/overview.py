@@ -13,7 +13,7 @@ from gateway.data.report import NOT_THERE, Report
 from gateway.data.schema import drift as drifts
 from gateway.data.target import Target
 from gateway.postgres.migrations import Migrations
-from gateway.problems import explain
+from gateway.server_problems import explain
 
 if TYPE_CHECKING:
     from gateway.data.schema.catalog import Difference

@@ -20,7 +20,7 @@ from gateway.data.studio import tables as rows_of
 from gateway.data.studio.edits import Change, ChangeLog
 from gateway.data.studio.tables import Filter, Mistake, Question, Table
 from gateway.data.target import Target
-from gateway.problems import explain
+from gateway.server_problems import explain
 
 HOST = "127.0.0.1"
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # other names may resolve to this address (DNS rebinding)

@@ -6,14 +6,14 @@ from gateway.http.routes import CONFLICT, ID, READS, WRITES, Call, Route
 from gateway.protocol.payloads.cluster import ConnectionList, NodePage, NodeView
 from gateway.protocol.queries import ConnectionQuery
 from gateway.security.principal import ADMINS
-from gateway.services.nodes.connections import Connections
 from gateway.services.nodes.node_list import Nodes
+from gateway.services.nodes.person_connections import PersonConnections
 
 
 class Cluster:
     """The routes of the cluster."""
 
-    def __init__(self, nodes: Nodes, connections: Connections) -> None:
+    def __init__(self, nodes: Nodes, connections: PersonConnections) -> None:
         self._nodes = nodes
         self._connections = connections
 

@@ -15,7 +15,7 @@ from gateway.protocol.payloads.streaming import (
 )
 from gateway.protocol.queries import StreamListQuery, StreamQuery
 from gateway.security.principal import HOSTS
-from gateway.services.commerce.copies import Copies
+from gateway.services.commerce.stream_copies import StreamCopies
 from gateway.services.streams.ingest_keys import IngestKeys
 from gateway.services.streams.stream_lists import StreamLists
 from gateway.services.streams.streams import Streams as StreamService
@@ -26,7 +26,9 @@ RESERVED = frozenset({"active", "upcoming"})  # paths of lists: a stream with su
 class Streams:
     """The routes of streams."""
 
-    def __init__(self, streams: StreamService, lists: StreamLists, copies: Copies, ingest_keys: IngestKeys) -> None:
+    def __init__(
+        self, streams: StreamService, lists: StreamLists, copies: StreamCopies, ingest_keys: IngestKeys
+    ) -> None:
         self._streams = streams
         self._lists = lists
         self._copies = copies

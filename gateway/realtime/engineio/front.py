@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, address_of, of_message
-from gateway.realtime.engineio.http_endpoint import Sessions
+from gateway.realtime.engineio.http_endpoint import EngineSessions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 
 MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp handles larger ones
@@ -25,7 +25,7 @@ MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohtt
 HttpFactory = Callable[[Callable[[], None]], asyncio.Protocol]
 
 
-class Gate(Sessions, Protocol):
+class Gate(EngineSessions, Protocol):
     """The part of the engine that a front uses."""
 
     wheel: TimerWheel

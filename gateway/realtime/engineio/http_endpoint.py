@@ -34,7 +34,7 @@ from gateway.realtime.engineio.transports.transport import (
 _FROM_CLIENT: Final = (CLOSE, PONG, MESSAGE)
 
 
-class Sessions(Protocol):
+class EngineSessions(Protocol):
     """The part of the engine that the endpoint uses."""
 
     options: EngineOptions
@@ -61,7 +61,7 @@ class Sessions(Protocol):
 class HttpEndpoint:
     """Answers the requests of polling clients."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: EngineSessions) -> None:
         self._sessions = sessions
         self._options = sessions.options
         self._posting: set[str] = set()  # sessions with a POST that is not answered yet

@@ -11,7 +11,7 @@ import structlog
 log = structlog.get_logger()
 
 
-class Worker(Protocol):
+class Receiver(Protocol):
     """A connection with messages to handle."""
 
     async def work(self) -> None:
@@ -23,9 +23,9 @@ class MessageTasks:
 
     def __init__(self) -> None:
         self.running: set[asyncio.Task[None]] = set()
-        self.waiting: deque[Worker] = deque()  # connections that received a message in this tick
+        self.waiting: deque[Receiver] = deque()  # connections that received a message in this tick
 
-    def add(self, connection: Worker) -> None:
+    def add(self, connection: Receiver) -> None:
         """Run `connection.work()` at the end of this tick."""
         self.waiting.append(connection)
         if len(self.waiting) == 1:

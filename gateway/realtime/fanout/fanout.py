@@ -8,7 +8,7 @@ import structlog
 
 from gateway.keys import Room
 from gateway.protocol.wire import Payload
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.realtime.notices import N, Notice, NoticeSender
 
 log = structlog.get_logger()
@@ -29,14 +29,14 @@ class Local(Protocol):
 class Fanout(NoticeSender, Protocol):
     """Sends broadcasts to every node with members of the room, in the same order. Used by services."""
 
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """Broadcast to a room, in the order of the calls. Never raises; waits only while the queue is long.
 
         `stamp` is that of a logged event, and becomes part of its payload. Logged events are delivered in the order of
         their places, whatever order they are published in, and a node that misses one reads it from the log.
         """
 
-    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """Broadcast a logged event whose payload is JSON already, without its stamp. See `publish`."""
 
 

@@ -15,7 +15,7 @@ from gateway.realtime.fanout.channels import ChannelCallbacks, Channels, RedisCh
 from gateway.realtime.fanout.cluster import ClusterChannels
 from gateway.realtime.fanout.fanout import Local, NoticeHandlers
 from gateway.realtime.fanout.sequencer import Sequencer
-from gateway.realtime.logged import Log, Place, Stamp, timed
+from gateway.realtime.logged import Log, LogStamp, Place, timed
 from gateway.realtime.notices import MalformedNotice, N, Notice, StreamBegan, decode, encode
 from gateway.realtime.packets import event_packet, stamped_packet
 from gateway.redis.client import RedisClient
@@ -128,7 +128,7 @@ class RedisFanout:
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
-    async def publish(self, room: Room, event: str, payload: Payload, stamp: Stamp | None = None) -> None:
+    async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
         if stamp is None:
             self._count(event)
@@ -136,7 +136,7 @@ class RedisFanout:
         else:
             await self.publish_encoded(room, event, payload.model_dump_json(), stamp)
 
-    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: Stamp) -> None:
+    async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """See Fanout."""
         self._count(event)
         await self._channels.publish(room_channel(room), stamped_packet(room, event, payload, stamp), stamp.seq)

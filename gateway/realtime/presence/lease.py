@@ -11,7 +11,7 @@ from gateway.keys import Room
 from gateway.redis.client import RedisClient
 
 
-class Heartbeat(NamedTuple):
+class HeartbeatResult(NamedTuple):
     """The result of a heartbeat."""
 
     alive: bool  # False if the lease has ended, or Redis has lost data of it
@@ -39,14 +39,16 @@ class Lease:
         self._do_beat, self._do_register = redis.script(__package__, "beat"), redis.script(__package__, "register")
         self._do_remember, self._do_delete = redis.script(__package__, "remember"), redis.script(__package__, "delete")
 
-    async def renew(self) -> Heartbeat:
+    async def renew(self) -> HeartbeatResult:
         """Send a heartbeat. Raises Unavailable."""
         async with self._lock:
             if self.name is None:
-                return Heartbeat(alive=False, dead=[])
+                return HeartbeatResult(alive=False, dead=[])
             alive, listed, dead = await self._beat(self.name, new=False)
             self._beaten = asyncio.get_running_loop().time()
-            return Heartbeat(bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name])
+            return HeartbeatResult(
+                bool(alive) and listed == len(self._rooms), [name for name in dead if name != self.name]
+            )
 
     async def renew_if_due(self) -> None:
         """Send a heartbeat if it is time for one. Call it between steps of long work. Raises Unavailable."""

@@ -22,7 +22,7 @@ from gateway.security.tokens.tokens import Tokens
 from gateway.services.accounts.addresses import normal
 from gateway.services.accounts.attempts import Attempts, Charge
 from gateway.services.accounts.logins import Logins
-from gateway.services.accounts.names import Names
+from gateway.services.accounts.name_rules import NameRules
 from gateway.services.accounts.sessions import Sessions
 from gateway.services.accounts.users import address_taken, find, find_by_email, new_user, view
 from gateway.services.moderation.bans import Bans
@@ -44,7 +44,7 @@ class Accounts(Logins):
         tokens: Tokens,
         passwords: Passwords,
         attempts: Attempts,
-        names: Names,
+        names: NameRules,
         bans: Bans,
         access_lifetime: timedelta,
     ) -> None:

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class RefreshTokens(Protocol):
+class RefreshTokenStore(Protocol):
     """Stores sessions and their refresh tokens."""
 
     async def save(self, user_id: str, device: str) -> Grant: ...
@@ -32,7 +32,7 @@ class Sessions:
     Raises Unavailable while Redis is away.
     """
 
-    def __init__(self, refresh_tokens: RefreshTokens, revocations: Revocations, notices: NoticeSender) -> None:
+    def __init__(self, refresh_tokens: RefreshTokenStore, revocations: Revocations, notices: NoticeSender) -> None:
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
         self._notices = notices

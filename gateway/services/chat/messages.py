@@ -12,9 +12,9 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.payloads.chat import HISTORY, HistoryMessage, Message, SendMessage
 from gateway.protocol.wire import Cursor, Typed
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.security.principal import Principal
-from gateway.services.chat.refusals import refusal
+from gateway.services.chat.standing_errors import standing_error
 from gateway.services.rooms.log import REPLAY
 
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
@@ -65,7 +65,7 @@ class Placed(NamedTuple):
     timestamp: datetime
     text: str | None
     fresh: bool
-    stamp: Stamp | None
+    stamp: LogStamp | None
     payload: str | None = None
 
 
@@ -164,12 +164,12 @@ def _placed(row: dict[str, Any], draft: str = "") -> Placed:
     seq, stamp, payload = row["seq"], None, None
     if row["fresh"]:
         # Encoded once for the log and the room: quotes within texts are escaped, so this is the field.
-        stamp, payload = Stamp.of(row), draft.replace('"seq":0', f'"seq":{seq}', 1)
+        stamp, payload = LogStamp.of(row), draft.replace('"seq":0', f'"seq":{seq}', 1)
     return Placed(str(row["id"]), seq, row["created_at"], row["text"], row["fresh"], stamp, payload)
 
 
 def _refused(row: dict[str, Any]) -> GatewayError:
-    return refusal(Code(row["refusal"]), until=row["until"], wait_ms=row["wait_ms"])
+    return standing_error(Code(row["refusal"]), until=row["until"], wait_ms=row["wait_ms"])
 
 
 def message_of(row: dict[str, Any]) -> Message:

@@ -15,7 +15,7 @@ from gateway.protocol.payloads.chat import Rights, RoomSettings
 from gateway.protocol.payloads.moderation import until
 from gateway.security.powers import listed, powers
 from gateway.security.principal import MODERATORS, Principal
-from gateway.services.chat.refusals import refusal
+from gateway.services.chat.standing_errors import standing_error
 
 BATCH = 200  # standings in one query
 WAITING = 10_000  # requests without an answer; further ones are refused with Unavailable
@@ -63,9 +63,9 @@ class Standing(NamedTuple):
         )
 
     def require(self, *codes: Code) -> None:
-        """Raise the refusal if its code is one of these."""
+        """Raise the error if its code is one of these."""
         if self.refused in codes:
-            raise refusal(self.refused, until=self.ends_at)
+            raise standing_error(self.refused, until=self.ends_at)
 
 
 async def read(database: Database, principal: Principal, live_id: str) -> Standing:

@@ -39,7 +39,7 @@ class Draft(NamedTuple):
         return None if self.key is None else (self.user_id, self.key)
 
 
-class Placed(NamedTuple):
+class PlacedOrder(NamedTuple):
     """An order with its items. `fresh`: placed by this request, not by an earlier one."""
 
     order: Order
@@ -64,7 +64,7 @@ class OrderBook:
     def __init__(
         self,
         products: Iterable[Product],
-        earlier: Mapping[tuple[UUID, str], Placed],
+        earlier: Mapping[tuple[UUID, str], PlacedOrder],
         moment: datetime,
         terms: Terms,
         closed: Collection[str] = (),
@@ -74,12 +74,12 @@ class OrderBook:
         self._products = {product.id: product for product in products}
         self._by_identity = dict(earlier)
         self.moment = moment
-        self.placed: list[Placed] = []  # orders to store
+        self.placed: list[PlacedOrder] = []  # orders to store
         self.taken: Counter[int] = Counter()  # from the stock, by product
         self.steps: Counter[int] = Counter()  # increments of the version, by product
         self.outgoing: list[NewEvent] = []
 
-    def take(self, draft: Draft) -> Placed | GatewayError:
+    def take(self, draft: Draft) -> PlacedOrder | GatewayError:
         """Accept or refuse an order; return it with its items, or the error."""
         earlier = self._by_identity.get(draft.identity) if draft.identity else None
         if earlier is not None:
@@ -109,7 +109,7 @@ class OrderBook:
             self._by_identity[draft.identity] = placed
         return placed
 
-    def _place(self, draft: Draft) -> Placed:
+    def _place(self, draft: Draft) -> PlacedOrder:
         order_id = uuid4()
         items = [
             self._item(order_id, self._products[number], quantity) for number, quantity in draft.quantities.items()
@@ -126,7 +126,7 @@ class OrderBook:
         )
         self.outgoing += purchases(draft.display_name, items, self._terms.locale)
         self.outgoing.append(order_event(events.ORDER_NEW, order, items))
-        return Placed(order, items, fresh=True)
+        return PlacedOrder(order, items, fresh=True)
 
     def _item(self, order_id: UUID, product: Product, quantity: int) -> OrderItem:
         before = product.stock

@@ -13,7 +13,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.postgres.errors import UniqueError
 from gateway.services.analytics.facts import NO_FACTS, Facts
-from gateway.services.commerce.order_book import Draft, OrderBook, Placed, Terms, sorted_items
+from gateway.services.commerce.order_book import Draft, OrderBook, PlacedOrder, Terms, sorted_items
 from gateway.services.rooms.outbox import Outbox, PlacedEvent
 from models.main.order import Order
 from models.main.product import Product
@@ -60,11 +60,11 @@ class OrderWriter:
         self._outbox = outbox
         self._metrics = metrics
         self._terms = terms
-        self._batches: Batcher[Draft, Placed] = Batcher(
+        self._batches: Batcher[Draft, PlacedOrder] = Batcher(
             "orders", self._store, most=BATCH, waiting=WAITING, unavailable=Unavailable, lanes=LANES, retry=True
         )
 
-    async def write(self, draft: Draft) -> Placed:
+    async def write(self, draft: Draft) -> PlacedOrder:
         """Place an order, or return the one that its buyer placed before with the same key.
 
         Returns when the order is committed and its events are published. Raises NotFound, PRICE_CHANGED,
@@ -83,7 +83,7 @@ class OrderWriter:
         """Refuse further orders, and return when the accepted ones are stored and published."""
         await self._batches.close()
 
-    async def _store(self, drafts: list[Draft]) -> list[Placed | Exception]:
+    async def _store(self, drafts: list[Draft]) -> list[PlacedOrder | Exception]:
         try:
             answers, outgoing = await self._transact(drafts)
         except UniqueError:
@@ -92,7 +92,7 @@ class OrderWriter:
         await self._outbox.publish(outgoing)
         return answers
 
-    async def _transact(self, drafts: list[Draft]) -> tuple[list[Placed | Exception], list[PlacedEvent]]:
+    async def _transact(self, drafts: list[Draft]) -> tuple[list[PlacedOrder | Exception], list[PlacedEvent]]:
         numbers = {number for draft in drafts for number in draft.quantities}
         async with self._database.guard("orders.place"), self._database.transaction():
             found = Product.filter(id__in=numbers).order_by("id").select_related("stream")
@@ -100,7 +100,7 @@ class OrderWriter:
             closed = {product.stream_id for product in products if not _accepts_orders(product.stream)}
             # Read earlier orders after the lock, because a repetition waits for the same products.
             book = OrderBook(products, await _earlier(drafts), now(), self._terms, closed)
-            answers: list[Placed | Exception] = [book.take(draft) for draft in drafts]
+            answers: list[PlacedOrder | Exception] = [book.take(draft) for draft in drafts]
             if book.placed:
                 await self._insert(book)
             outgoing = await self._outbox.append(book.outgoing)
@@ -141,7 +141,7 @@ def _accepts_orders(stream: Stream) -> bool:
     return stream.orders_when_not_live and stream.status != StreamStatus.CANCELLED
 
 
-async def _earlier(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
+async def _earlier(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], PlacedOrder]:
     """Return the stored orders with the identities of these drafts."""
     identities = {draft.identity for draft in drafts if draft.identity is not None}
     if not identities:
@@ -149,7 +149,7 @@ async def _earlier(drafts: Sequence[Draft]) -> dict[tuple[UUID, str], Placed]:
     users, keys = {user_id for user_id, _ in identities}, {key for _, key in identities}
     earlier = await Order.filter(user_id__in=users, idempotency_key__in=keys).prefetch_related("items")
     return {
-        (order.user_id, order.idempotency_key): Placed(order, sorted_items(order), fresh=False)
+        (order.user_id, order.idempotency_key): PlacedOrder(order, sorted_items(order), fresh=False)
         for order in earlier
         if order.idempotency_key is not None
     }

@@ -10,7 +10,7 @@ from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.moderation import until
 from gateway.security.sessions.devices import LIKELY, SURE, Device, DeviceBook, DeviceNames
-from gateway.services.chat.refusals import refusal
+from gateway.services.chat.standing_errors import standing_error
 from models.main.moderation import SanctionKind
 
 log = structlog.get_logger()
@@ -105,7 +105,7 @@ class BannedDevices:
             sure, likely = _ids(found, sure=True), _ids(found, sure=False)
             for sanction in found:
                 if sanction["sure"] and sanction["kind"] == SanctionKind.BAN and sanction["stream_key"] is None:
-                    raise refusal(Code.BANNED, until=until(sanction["ends_at"]))
+                    raise standing_error(Code.BANNED, until=until(sanction["ends_at"]))
             if sure:
                 await self._database.query(INHERIT, sure, guest_id, self._names.of(device), SURE)
             if likely:

@@ -8,7 +8,7 @@ from gateway.concurrency.batcher import Batcher
 from gateway.errors import Code, Unavailable
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.moderation import Banned, until
-from gateway.services.chat.refusals import refusal
+from gateway.services.chat.standing_errors import standing_error
 
 IN_FORCE = """
     SELECT subject_id, stream_key, ends_at, reason FROM sanctions
@@ -33,7 +33,7 @@ class Bans:
         """Check that a user or guest is not banned everywhere. Raises BANNED, Unavailable."""
         ends_at = await self._checks.call(user_id)
         if ends_at is not None:
-            raise refusal(Code.BANNED, until=ends_at)
+            raise standing_error(Code.BANNED, until=ends_at)
 
     async def of(self, user_ids: Sequence[str]) -> list[tuple[str, Banned]]:
         """Return the bans in force of these users and guests, everywhere and from rooms. Raises Unavailable."""

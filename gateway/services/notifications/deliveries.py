@@ -21,7 +21,7 @@ from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.payloads.notifications import Notification
 from gateway.protocol.wire import Typed
-from gateway.realtime.members.user_delivery import UserDelivery
+from gateway.realtime.members.events_to_users import EventsToUsers
 from gateway.realtime.notices import NoticeSource, NotificationSent
 from gateway.realtime.socketio.socket import Socket
 
@@ -67,7 +67,7 @@ class Deliveries:
     def __init__(
         self,
         database: Database,
-        users: UserDelivery,
+        users: EventsToUsers,
         notices: NoticeSource,
         losses: Callable[[], int | None],
         metrics: Metrics,

@@ -14,7 +14,7 @@ from gateway.protocol.queries import SanctionQuery
 from gateway.security.principal import Principal, Role
 from gateway.security.sessions import guest_ids
 from gateway.services.moderation.sanction_list import SanctionList
-from gateway.services.nodes.connections import Connections
+from gateway.services.nodes.person_connections import PersonConnections
 from gateway.services.rooms.hosting import own_among, scope_of
 
 SHOWN = 20  # sanctions
@@ -51,7 +51,7 @@ class People:
     somebody who is in none of their rooms and has never written, ordered or been sanctioned there.
     """
 
-    def __init__(self, database: Database, connections: Connections, sanctions: SanctionList) -> None:
+    def __init__(self, database: Database, connections: PersonConnections, sanctions: SanctionList) -> None:
         self._database = database
         self._connections = connections
         self._sanctions = sanctions

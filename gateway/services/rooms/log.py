@@ -13,7 +13,7 @@ from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload
-from gateway.realtime.logged import Head, LoggedEvent, Place, Stamp, stamped
+from gateway.realtime.logged import Head, LoggedEvent, LogStamp, Place, stamped
 from models.main.room import Room as RoomRow
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
@@ -140,13 +140,13 @@ class RoomLog:
             raise NotFound("There is no such stream")
         return int(rows[0]["seq"])
 
-    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> Stamp:
+    async def record(self, room: Room, seq: int, event: str, payload: Payload) -> LogStamp:
         """Store an event in the place that was taken for it, within the same transaction; return its stamp."""
         rows = await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json())
         await self.trim(room, seq)
-        return Stamp.of(rows[0])
+        return LogStamp.of(rows[0])
 
-    async def append(self, outgoing: Sequence[NewEvent]) -> list[Stamp]:
+    async def append(self, outgoing: Sequence[NewEvent]) -> list[LogStamp]:
         """Store events in the next places of their rooms, in the given order, and return their stamps.
 
         One statement, within a transaction that takes no other places: rooms are locked in the order of their names.
@@ -158,7 +158,7 @@ class RoomLog:
         rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts)
         if len(rows) < len(outgoing):
             raise NotFound("There is no such stream")
-        stamps = [Stamp.of(row) for row in rows]
+        stamps = [LogStamp.of(row) for row in rows]
         events = Counter(event.room for event in outgoing)
         for room, last in {event.room: stamp.seq for event, stamp in zip(outgoing, stamps, strict=True)}.items():
             await self.trim(room, last, events[room])
@@ -177,7 +177,9 @@ class RoomLog:
             raise NotFound("There is no such stream")
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
         events = [
-            Missed(event=row["event"], payload=json.loads(stamped(row["payload"], room, Stamp.of(row))), seq=row["seq"])
+            Missed(
+                event=row["event"], payload=json.loads(stamped(row["payload"], room, LogStamp.of(row))), seq=row["seq"]
+            )
             for row in rows
             if row["seq"] is not None
         ]
@@ -200,4 +202,4 @@ class RoomLog:
 
 
 def _payload(row: dict[str, Any], room: Room) -> str | None:
-    return None if row["payload"] is None else stamped(row["payload"], room, Stamp.of(row))
+    return None if row["payload"] is None else stamped(row["payload"], room, LogStamp.of(row))

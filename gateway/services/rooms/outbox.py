@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gateway.keys import Room
 from gateway.postgres.database import Database
 from gateway.realtime.fanout.fanout import Fanout
-from gateway.realtime.logged import Stamp
+from gateway.realtime.logged import LogStamp
 from gateway.services.rooms.log import NewEvent, RoomLog
 
 
@@ -19,7 +19,7 @@ class PlacedEvent(NamedTuple):
     """A logged event with its stamp."""
 
     event: NewEvent
-    stamp: Stamp
+    stamp: LogStamp
 
 
 Callback = Callable[[Sequence[PlacedEvent]], Awaitable[None]]  # never raises

@@ -21,9 +21,9 @@ from gateway.realtime.presence.presence import Census, Presence
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.rooms.catch_up import CatchUp
 from gateway.services.rooms.log import RoomLog
-from gateway.services.streams.audience import Audience
 from gateway.services.streams.streams import OVER
 from gateway.services.streams.throttle import Throttle
+from gateway.services.streams.viewer_totals import ViewerTotals
 from models.main.stream import Stream, StreamStatus
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class Viewers:
         self._over: set[Room] = set()  # rooms of ended streams, whose sockets are not counted
         self._presence = presence
         self._fanout = fanout
-        self._audience = Audience(database)
+        self._totals = ViewerTotals(database)
         self._updates = Throttle(presence, self._publish, "viewers")
         self._task: asyncio.Task[None] | None = None
         presence.on_change(self._on_change)
@@ -71,7 +71,7 @@ class Viewers:
         await self._updates.close()
         await cancel(self._task)
         with suppress(Unavailable):
-            await self._audience.store()
+            await self._totals.store()
 
     # --- joining and leaving ------------------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class Viewers:
         """Count a socket of a person; not counted if the call is cancelled. Never raises."""
         census = await self._presence.enter(room, user_id)
         if census.count:
-            self._audience.add(room.key, user_id)
+            self._totals.add(room.key, user_id)
         else:
             self._over.add(room)
         self._due(room, census, at_once=census.count == 1)
@@ -122,9 +122,9 @@ class Viewers:
         """Count a socket as `after` instead of `before`, even if the call is cancelled. Never raises."""
         moved = await self._presence.move(room, before, after)
         if moved.census.count:
-            self._audience.add(room.key, after)
+            self._totals.add(room.key, after)
         if moved.gone:
-            self._audience.remove(room.key, before)
+            self._totals.remove(room.key, before)
         self._due(room, moved.census, at_once=False)
 
     async def census(self, room: Room) -> Census:
@@ -153,7 +153,7 @@ class Viewers:
         update = ViewerUpdate(stream_key=room.key, viewer_count=census.count)
         event = events.STREAM_VIEWER_UPDATE
         await self._fanout.publish(room, event, Typed(type=event, data=update))
-        self._audience.peak(room.key, census.peak)
+        self._totals.peak(room.key, census.peak)
 
     # --- peaks, totals and ends of streams ----------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Viewers:
     async def _end(self, room: Room) -> None:
         self._over.add(room)
         census = await self._presence.end(room)
-        self._audience.peak(room.key, census.peak)
+        self._totals.peak(room.key, census.peak)
         self._due(room, census, at_once=True)
 
     async def _restore(self, room: Room) -> None:
@@ -177,7 +177,7 @@ class Viewers:
         people = self._attendees(room)
         census = await self._presence.restore(room, people)
         for who in people:
-            self._audience.add(room.key, who)
+            self._totals.add(room.key, who)
         self._due(room, census, at_once=True)
 
     async def _run(self) -> None:
@@ -186,7 +186,7 @@ class Viewers:
             await asyncio.sleep(STORE)
             rounds += 1
             try:
-                await self._audience.store()
+                await self._totals.store()
                 if rounds % CHECK == 0:
                     await self._check()
                 if rounds % SAMPLE == 0 and self._facts.enabled:

@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.tick import Cork
 from gateway.realtime.engineio.transports.frame import NOOP, PING, SEPARATOR, Frame
-from gateway.realtime.engineio.transports.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, Listener
+from gateway.realtime.engineio.transports.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, TransportListener
 
 DISCONNECT_CHECK: Final = 1.0  # s between two checks whether the client of an open poll has disconnected
 
@@ -25,14 +25,14 @@ class Polling:
     def __init__(self, options: EngineOptions, cork: Cork) -> None:
         self._cork = cork
         self._limit = options.max_send_buffer
-        self._listener: Listener = NULL_LISTENER
+        self._listener: TransportListener = NULL_LISTENER
         self._packets: list[str] = []
         self._size = 0  # bytes in _packets
         self._request: web.Request | None = None  # the open GET
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: TransportListener) -> None:
         """Report to this listener from now on."""
         self._listener = listener
 

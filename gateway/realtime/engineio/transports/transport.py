@@ -64,7 +64,7 @@ class Transport(Protocol):
         """Tear down immediately."""
 
 
-class Listener(Protocol):
+class TransportListener(Protocol):
     """Receives the packets and events of a transport."""
 
     def received(self, packet: str) -> None:

@@ -27,7 +27,7 @@ from gateway.realtime.engineio.transports.transport import (
     PARSE_ERROR,
     SLOW_CLIENT,
     TRANSPORT_ERROR,
-    Listener,
+    TransportListener,
 )
 from gateway.realtime.engineio.turns import TURN
 
@@ -62,7 +62,7 @@ class WebSocket(asyncio.Protocol):
         reader: type[WebSocketReader] = WebSocketReader,
     ) -> None:
         self._transport = transport
-        self._listener: Listener = NULL_LISTENER
+        self._listener: TransportListener = NULL_LISTENER
         self._cork = cork
         # The reader refuses messages that reach its limit; ours may reach `max_packet_size`.
         compresses = reader is not WebSocketReader
@@ -91,7 +91,7 @@ class WebSocket(asyncio.Protocol):
             # In the next tick, when there is a listener.
             asyncio.get_running_loop().call_soon(self.data_received, rest)
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: TransportListener) -> None:
         """Report to this listener from now on."""
         self._listener = listener
 

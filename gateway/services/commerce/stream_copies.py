@@ -26,7 +26,7 @@ PRODUCTS = """
 """
 
 
-class Copies:
+class StreamCopies:
     """Copies streams. Raises NotFound for an unknown stream, Forbidden for another host's, and Unavailable."""
 
     def __init__(self, database: Database, lists: StreamLists, audit_log: AuditLog) -> None:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 PAUSE = 5.0  # s between two deliveries
 
 
-class StatsDelivery:
+class StreamStatsToStaff:
     """Sends `stream:stats` to administrators, moderators and the host in the chat rooms of streams on this node.
 
     Nothing is read for a stream without staff here. `read` returns the numbers of a stream; raises NotFound and

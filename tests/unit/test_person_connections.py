@@ -9,8 +9,8 @@ import pytest
 from gateway.errors import NotFound, Unavailable
 from gateway.realtime.notices import ConnectionEnded, ConnectionsAsked, ConnectionsFound, ConnectionSought, Notice
 from gateway.security.principal import Role
-from gateway.services.nodes import connections
-from gateway.services.nodes.connections import Connections
+from gateway.services.nodes import person_connections
+from gateway.services.nodes.person_connections import PersonConnections
 from tests.doubles import principal, stand_in
 
 NODES = {"node-1.old": "node-1", "node-1.new": "node-1", "node-2.a": "node-2"}  # a worker is being replaced
@@ -68,13 +68,13 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture
-def service(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Connections:
-    monkeypatch.setattr(connections, "WAIT", 0.01)
+def service(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> PersonConnections:
+    monkeypatch.setattr(person_connections, "WAIT", 0.01)
     double = stand_in(cluster)
-    return Connections(double, double, double, double)
+    return PersonConnections(double, double, double, double)
 
 
-async def test_two_processes_of_one_name_are_both_waited_for(cluster: Cluster, service: Connections) -> None:
+async def test_two_processes_of_one_name_are_both_waited_for(cluster: Cluster, service: PersonConnections) -> None:
     found = await service.of("u1")
     assert ({connection.id for connection in found.items}, found.silent) == (set(NODES), [])
     del cluster.open["node-1.new"]
@@ -82,7 +82,9 @@ async def test_two_processes_of_one_name_are_both_waited_for(cluster: Cluster, s
     assert (len(found.items), found.silent) == (2, ["node-1"])
 
 
-async def test_a_connection_is_in_the_audit_log_before_it_is_ended(cluster: Cluster, service: Connections) -> None:
+async def test_a_connection_is_in_the_audit_log_before_it_is_ended(
+    cluster: Cluster, service: PersonConnections
+) -> None:
     await service.end(principal(Role.ADMIN), "node-2.a")
     assert cluster.told == ["connection-sought", "DISCONNECT", "connection-ended"]
     with pytest.raises(NotFound):
@@ -90,7 +92,7 @@ async def test_a_connection_is_in_the_audit_log_before_it_is_ended(cluster: Clus
     assert cluster.told[3:] == ["connection-sought"]
 
 
-async def test_a_node_that_dies_before_it_ends_a_connection(cluster: Cluster, service: Connections) -> None:
+async def test_a_node_that_dies_before_it_ends_a_connection(cluster: Cluster, service: PersonConnections) -> None:
     notify = cluster.notify
 
     async def dies(notice: Notice) -> None:

@@ -8,7 +8,7 @@ from gateway.realtime.socketio.rooms import Rooms
 from gateway.security.principal import MODERATORS
 
 
-class LiftDelivery:
+class LiftedSanctionsToStaff:
     """Sends `chat:unmuted` and `chat:unbanned` to the administrators, moderators and the host in the room.
 
     A ban everywhere concerns the staff of every room. The muted person gets `chat:unmuted`, too; a banned one has no

@@ -9,7 +9,7 @@ from gateway.errors import Unavailable
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol.payloads.reports import HostedReports, OpenReports
 from gateway.protocol.wire import Payload
-from gateway.realtime.members.report_delivery import ReportDelivery
+from gateway.realtime.members.open_reports_to_staff import OpenReportsToStaff
 from gateway.realtime.members.staff_sockets import StaffSockets
 from gateway.security.principal import Role
 from tests.doubles import principal, stand_in
@@ -41,7 +41,7 @@ class Rooms:
         self.away = False
         self.arrivals: list[Any] = []
         self.departures: list[Any] = []
-        self.delivery = ReportDelivery(StaffSockets(stand_in(self)), self.read)
+        self.delivery = OpenReportsToStaff(StaffSockets(stand_in(self)), self.read)
 
     def on_arrival(self, callback: Any) -> None:
         self.arrivals.append(callback)

@@ -8,7 +8,7 @@ import pytest
 import redis.exceptions
 
 from gateway.errors import Unavailable
-from gateway.problems import explain, misconfiguration
+from gateway.server_problems import explain, misconfiguration
 
 REFUSED = "refuses the user name or the password"
 

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.keys import CHAT, Room, chat_room
 from gateway.protocol.payloads.moderation import FOREVER
 from gateway.protocol.wire import Payload
-from gateway.realtime.members.lift_delivery import LiftDelivery
+from gateway.realtime.members.lifted_sanctions_to_staff import LiftedSanctionsToStaff
 from gateway.realtime.notices import N, Notice, UserMuted, UserUnbanned
 from gateway.security.principal import Role
 from tests.doubles import principal, stand_in
@@ -40,7 +40,7 @@ class ChatRooms:
             "moderator elsewhere": Seat("other", Role.MODERATOR, chat_room("other")),
         }
         self.handlers: dict[type[Notice], Callable[[Any], Awaitable[None]]] = {}
-        LiftDelivery(stand_in(self), self)
+        LiftedSanctionsToStaff(stand_in(self), self)
 
     def members(self, room: Room) -> Mapping[str, Any]:
         return {name: seat for name, seat in self.seats.items() if room in seat.joined}

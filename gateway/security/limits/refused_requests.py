@@ -11,7 +11,7 @@ from gateway.security.limits.limits import Limiter
 SCOPE = "refused"
 
 
-class Refusals:
+class RefusedRequests:
     """Counts the refused requests of each user, over all nodes.
 
     Refused requests are not charged to the limit of their event. A user over this limit is refused without reading the

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import RateLimited
 from gateway.security.limits.limits import MemoryLimiter
-from gateway.security.limits.refusals import Refusals
+from gateway.security.limits.refused_requests import RefusedRequests
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 async def test_a_user_over_the_limit_is_refused_until_the_window_moves() -> None:
     clock = Clock()
-    refusals = Refusals(MemoryLimiter(clock), (3, 10.0), clock)
+    refusals = RefusedRequests(MemoryLimiter(clock), (3, 10.0), clock)
     for _ in range(3):
         await refusals.charge("mina")
         clock.now += 1
@@ -38,7 +38,7 @@ async def test_a_user_over_the_limit_is_refused_until_the_window_moves() -> None
 
 async def test_expired_entries_are_deleted() -> None:
     clock = Clock()
-    refusals = Refusals(MemoryLimiter(clock), (1, 1.0), clock)
+    refusals = RefusedRequests(MemoryLimiter(clock), (1, 1.0), clock)
     for number in range(100):
         await refusals.charge(f"u{number}")
         with pytest.raises(RateLimited):

@@ -14,9 +14,9 @@ from gateway.http.connection import connections
 from gateway.metrics import Metrics
 from gateway.realtime.engineio.server import EngineServer
 from gateway.workers.board import Board, State
-from gateway.workers.connections import SharedFront, SharedHttpConnection
 from gateway.workers.handover import HandOver
 from gateway.workers.seat import Seat
+from gateway.workers.shared_connections import SharedFront, SharedHttpConnection
 
 if TYPE_CHECKING:
     from gateway.realtime.engineio.front import Front

@@ -12,7 +12,7 @@ from gateway.services.streams.throttle import Throttle
 NAMED = 50  # members up to which each join and leave is an event
 
 
-class Attendance:
+class MemberCounts:
     """Counts members of the rooms of `/chat` and `/`. No method raises."""
 
     def __init__(self, presence: Presence, fanout: Fanout) -> None:

@@ -13,7 +13,7 @@ from gateway.realtime.notices import NoticeSource, UserEvent
 from gateway.realtime.socketio.socket import Socket
 
 
-class UserDelivery:
+class EventsToUsers:
     """The users with a socket on `/` of this node. Guests do not count: no events are addressed to them."""
 
     def __init__(self, sockets: SocketRegistry, notices: NoticeSource) -> None:

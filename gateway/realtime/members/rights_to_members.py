@@ -24,7 +24,7 @@ BATCH = 500  # sockets in one statement
 Member = tuple[Socket, Room]  # a socket in a room
 
 
-class RightsDelivery:
+class RightsToMembers:
     """Sends `chat:you` to a socket whose rights in a room differ from those that it received last.
 
     They are read again after a mute, after a change of the room's settings, of the stream or of the socket's principal,

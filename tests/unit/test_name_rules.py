@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.protocol.payloads.accounts import ChangeProfile
 from gateway.services.accounts.addresses import normal, spellings
-from gateway.services.accounts.names import squeezed
+from gateway.services.accounts.name_rules import squeezed
 from gateway.services.commerce.order_book import masked
 
 

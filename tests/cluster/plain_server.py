@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 
 @asynccontextmanager
-async def stock_server() -> AsyncIterator[Target]:
+async def plain_server() -> AsyncIterator[Target]:
     """`/chat` with one room on python-socketio and aiohttp, with their defaults and our packet size."""
     sio = socketio.AsyncServer(async_mode="aiohttp", max_http_buffer_size=65_536)
 

@@ -19,7 +19,7 @@ from gateway.media.replays import Replays
 from gateway.metrics import Metrics
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
-from gateway.process import lifespan, listening
+from gateway.process import lifespan, listen_addresses
 from gateway.process.lifespan import Step
 from gateway.realtime.fanout.redis import RedisFanout
 from gateway.redis.client import RedisClient
@@ -43,7 +43,7 @@ class NoSockets:
         """See Local."""
 
 
-class Worker:
+class JobWorker:
     """One job worker, wired but not open. Raises SettingsError for settings without which it cannot work."""
 
     def __init__(self, settings: Settings) -> None:
@@ -101,7 +101,7 @@ class Worker:
     async def _show_metrics(self) -> None:
         if self._settings.metrics_port is not None:
             await self._metrics_runner.setup()
-            await listening.site(self._metrics_runner, self._settings.host, self._settings.metrics_port).start()
+            await listen_addresses.site(self._metrics_runner, self._settings.host, self._settings.metrics_port).start()
 
     async def _open_redis(self) -> None:
         await self._redis.open()
@@ -150,4 +150,4 @@ async def work(settings: Settings, *, ready: Callable[[], None]) -> None:
 
     Raises the error of a step that fails to open, after closing the open steps.
     """
-    await lifespan.run(Worker(settings).steps(), within=settings.shutdown_timeout, ready=ready)
+    await lifespan.run(JobWorker(settings).steps(), within=settings.shutdown_timeout, ready=ready)

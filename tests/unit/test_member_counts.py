@@ -7,7 +7,7 @@ import pytest
 from gateway.keys import Room, chat_room, products_room, viewers_room
 from gateway.realtime.presence.presence import Census, LocalPresence, PublishPermit
 from gateway.services.streams import throttle
-from gateway.services.streams.attendance import NAMED, Attendance
+from gateway.services.streams.member_counts import NAMED, MemberCounts
 from gateway.services.streams.throttle import Throttle
 from tests.doubles import Recorder, stand_in
 from tests.timing import scaled, stays, time_limit, until
@@ -17,7 +17,7 @@ CHAT = chat_room("demo")
 
 async def test_a_small_chat_room_gets_one_event_per_person() -> None:
     received = Recorder()
-    attendance = Attendance(LocalPresence(), received)
+    attendance = MemberCounts(LocalPresence(), received)
     assert [(await attendance.enter(CHAT, who)).count for who in ("ann", "ann", "bob")] == [1, 1, 2]
     assert [(await attendance.leave(CHAT, who)).count for who in ("ann", "ann")] == [2, 1]
     assert (await attendance.census(CHAT)).count == 1
@@ -30,7 +30,7 @@ async def test_a_small_chat_room_gets_one_event_per_person() -> None:
 
 async def test_a_large_chat_room_gets_one_event_with_the_number() -> None:
     received = Recorder()
-    attendance = Attendance(LocalPresence(), received)
+    attendance = MemberCounts(LocalPresence(), received)
     for number in range(NAMED + 20):
         await attendance.enter(CHAT, f"{number}")
     assert len(received.named("chat:user-joined")) == NAMED
@@ -42,7 +42,7 @@ async def test_a_large_chat_room_gets_one_event_with_the_number() -> None:
 
 async def test_the_root_namespace_gets_names_in_small_rooms_and_no_numbers() -> None:
     received = Recorder()
-    attendance = Attendance(LocalPresence(), received)
+    attendance = MemberCounts(LocalPresence(), received)
     room = products_room("demo")
     for number in range(NAMED + 1):
         await attendance.enter(room, f"{number}")
@@ -54,7 +54,7 @@ async def test_the_root_namespace_gets_names_in_small_rooms_and_no_numbers() -> 
 
 async def test_a_login_of_a_guest_is_neither_a_join_nor_a_leave() -> None:
     received = Recorder()
-    attendance = Attendance(LocalPresence(), received)
+    attendance = MemberCounts(LocalPresence(), received)
     await attendance.enter(CHAT, "guest_1")
     received.events.clear()
     await attendance.move(CHAT, "guest_1", "ann")
@@ -65,7 +65,7 @@ async def test_a_login_of_a_guest_is_neither_a_join_nor_a_leave() -> None:
 
 async def test_a_login_of_a_guest_with_another_tab_changes_the_count() -> None:
     received = Recorder()
-    attendance = Attendance(LocalPresence(), received)
+    attendance = MemberCounts(LocalPresence(), received)
     for who in ("guest_1", "guest_1", "ann"):
         await attendance.enter(CHAT, who)
     received.events.clear()

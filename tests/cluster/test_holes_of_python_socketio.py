@@ -15,8 +15,8 @@ import pytest
 from tests.client.client import Client
 from tests.client.raw import PATH, raw_polling, raw_websocket
 from tests.client.socket import RefusedError
+from tests.cluster.plain_server import Target, plain_server
 from tests.cluster.shop import CONNECT_TIMEOUT, Shop
-from tests.cluster.stock_server import Target, stock_server
 from tests.timing import allowed, time_limit
 
 Promise = Callable[[Target, Client], Awaitable[None]]
@@ -228,7 +228,7 @@ async def outcomes(client: Client) -> dict[Promise, BaseException | None]:
     """Return the result of each guarantee on a stock server of its own; concurrently, since most end in a time-out."""
 
     async def attempt(check: Promise) -> None:
-        async with stock_server() as target:
+        async with plain_server() as target:
             await check(target, client)
 
     results = await asyncio.gather(*(attempt(check) for check in PROMISES), return_exceptions=True)

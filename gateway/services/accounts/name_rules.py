@@ -22,7 +22,7 @@ STAFF_NAMES = "SELECT username FROM users WHERE role <> 'USER' AND id IS DISTINC
 _OTHER_THAN_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 
 
-class Names:
+class NameRules:
     """Compares names by their appearance: with NFKC, folded case, and look-alikes of other scripts replaced (UTS 39).
 
     Only staff may use a name that contains one of the words `reserved`. The names of staff accounts are compared as a

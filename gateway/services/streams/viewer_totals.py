@@ -32,7 +32,7 @@ class _Unstored:
     peak: int = 0
 
 
-class Audience:
+class ViewerTotals:
     """Collects changes in memory until `store`. A killed node loses the changes since the last call.
 
     The ids of viewers are stored until an hour after the stream has closed. So the total is the exact number of

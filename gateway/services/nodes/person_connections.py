@@ -36,7 +36,7 @@ class _Question:
     complete: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Connections:
+class PersonConnections:
     """Asks all nodes. The answer names the nodes that did not answer within WAIT. Raises Unavailable."""
 
     def __init__(self, database: Database, notices: NoticeSender, source: NoticeSource, audit_log: AuditLog) -> None:

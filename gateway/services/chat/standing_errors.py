@@ -11,7 +11,7 @@ from gateway.protocol.payloads.moderation import until as end_of
 GUESTS = "Guests may not write in this room"
 
 
-def refusal(code: Code, *, until: datetime | None = None, wait_ms: int | None = None) -> GatewayError:
+def standing_error(code: Code, *, until: datetime | None = None, wait_ms: int | None = None) -> GatewayError:
     """Return the error for BANNED, MUTED, ROOM_FROZEN, SLOW_MODE, or FORBIDDEN for a guest.
 
     `until`: the end of a ban or a mute, None for never. `wait_ms`: the time until slow mode allows the next message.

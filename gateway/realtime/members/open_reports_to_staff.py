@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PAUSE = 2.0  # s between two reads
 
 
-class ReportDelivery:
+class OpenReportsToStaff:
     """Sends `chat:reports` to administrators, moderators and the host in the chat rooms of this node.
 
     The numbers are read at once for all rooms with staff, and sent to the sockets that have received others. So no
