@@ -16,7 +16,8 @@ from gateway.redis.primary import NotPrimaryError
 
 RETRY = 0.05  # s between two tries
 PACKER = HiredisRespSerializer()
-INCLUDE = "-- include "  # begins a line that is replaced by another file of the same folder
+INCLUDES = "includes"  # the folder, beside the scripts, of files that are no scripts
+INCLUDE = "-- include "  # begins a line that stands for a file of that folder
 
 
 @cache
@@ -24,7 +25,7 @@ def lua(package: str, name: str) -> str:
     """Return the text of `name`.lua in a package, with the files that it includes."""
     text = resources.files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
     lines = [
-        lua(package, line.removeprefix(INCLUDE).strip()) if line.startswith(INCLUDE) else line
+        lua(package, f"{INCLUDES}/{line.removeprefix(INCLUDE).strip()}") if line.startswith(INCLUDE) else line
         for line in text.splitlines()
     ]
     return "\n".join(lines)

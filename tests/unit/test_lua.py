@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.redis.scripts import INCLUDE, lua
+from gateway.redis.scripts import INCLUDE, INCLUDES, lua
 
 ROOT = Path(gateway.__file__).parent
-SCRIPTS = sorted(ROOT.rglob("*.lua"))
+FILES = sorted(ROOT.rglob("*.lua"))
+SCRIPTS = [path for path in FILES if path.parent.name != INCLUDES]
 CALLED = re.compile(r'redis\.script\(__package__, "(\w+)"\)|self\.script\(__package__, "(\w+)"\)')
 
 
@@ -23,19 +24,21 @@ def test_scripts_contain_their_includes(path: Path) -> None:
     assert INCLUDE not in text
     defined = set(re.findall(r"local function (\w+)", text))
     helpers = {
-        name for file in path.parent.glob("*.lua") for name in re.findall(r"local function (\w+)", file.read_text())
+        name for file in path.parent.rglob("*.lua") for name in re.findall(r"local function (\w+)", file.read_text())
     }
     for helper in helpers - defined:
         assert not re.search(rf"\b{helper}\(", text), f"{helper} is called and not included"
 
 
-def test_every_lua_file_is_used() -> None:
+def test_scripts_are_called_and_the_files_in_includes_are_included() -> None:
     called, included = set(), set()
     for file in ROOT.rglob("*.py"):
         assert "redis.call" not in file.read_text(), f"{file} has a script in a string"
         for names in CALLED.findall(file.read_text()):
             called.add(file.parent / f"{names[0] or names[1]}.lua")
-    for path in SCRIPTS:
+    for path in FILES:
+        folder = path.parent if path.parent.name == INCLUDES else path.parent / INCLUDES
         for name in re.findall(rf"^{INCLUDE}(\w+)$", path.read_text(), re.MULTILINE):
-            included.add(path.parent / f"{name}.lua")
-    assert called | included == set(SCRIPTS)
+            included.add(folder / f"{name}.lua")
+    assert called == set(SCRIPTS)
+    assert included == set(FILES) - called

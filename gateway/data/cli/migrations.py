@@ -82,7 +82,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Apply pending migrations, or with -t draft, report, compare, reset or correct them."""
-    from gateway.data.commands import migrate, rollback, seed
+    from gateway.data.commands import migrate, reset, seed
 
     waits = parse_seconds(wait, "--wait"), parse_seconds(lock_wait, "--lock-wait")
     renames = parse_renames(rename)
@@ -127,7 +127,7 @@ def migrate(
         report.run(migrate.resolve(report, target, applied=applied, rolled_back=rolled_back, beside=scratch_url))
     else:
         sow = None if no_seed else seed.sower(report, target)
-        report.run(rollback.reset(report, target, seed=sow, backups=folder, lock_wait=waits[1], consent=consent))
+        report.run(reset.reset(report, target, seed=sow, backups=folder, lock_wait=waits[1], consent=consent))
 
 
 @db.command(epilog="Example: dorami db status --drift")

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.data.commands.rollback import backup, losing, with_locks
 from gateway.data.plans import consent as consents
 from gateway.data.plans import effects as plans
 from gateway.data.plans.consent import Plan
 from gateway.data.report import Report
+from gateway.data.safeguards import backup, with_locks
 from gateway.data.schema import draft as drafts
 from gateway.data.schema import levels
 from gateway.data.stops import Code, Stop
@@ -66,7 +66,9 @@ async def push(
             effects = await plans.effects(target, live, applied, [draft.step()], beside=beside)
             if effects.losing and not accept_loss:
                 raise Stop(*map(str, effects.losses), "say --accept-data-loss if that may be lost")
-            return Plan(target.name, f"This changes {title} without a migration{losing(effects)}.", [*effects.lines()])
+            return Plan(
+                target.name, f"This changes {title} without a migration{effects.loss_phrase}.", [*effects.lines()]
+            )
 
         await consents.ask(report, make, given=consent)
         await backup(report, target, live, backups)

@@ -70,6 +70,18 @@ class Effects:
         """Whether any row or value would be lost."""
         return any(loss.count for loss in self.losses)
 
+    @property
+    def loss_phrase(self) -> str:
+        """The part of a sentence that names the losses; empty without any."""
+        tables = [loss for loss in self.losses if loss.kind == "table"]
+        values = sum(loss.count for loss in self.losses if loss.kind == "column")
+        parts = []
+        if tables:
+            parts.append(f"{amount(self.lost_rows, 'row')} in {amount(len(tables), 'table')}")
+        if values:
+            parts.append(f"{amount(values, 'value')} of columns")
+        return f" and deletes {' and '.join(parts)}" if parts else ""
+
     def lines(self) -> Iterator[str]:
         """Yield a line for each effect."""
         lost = {(loss.kind, loss.name) for loss in self.losses}
