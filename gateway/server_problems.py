@@ -1,4 +1,4 @@
-"""Explains errors of PostgreSQL and Redis to operators. Used at start and by `dorami check`.
+"""Explains errors of PostgreSQL and Redis to operators. Used by commands, at start and by the clients of Redis.
 
 Nothing here is sent to clients, and no text contains a URL, which may contain a password.
 """

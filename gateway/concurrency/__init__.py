@@ -1,0 +1,1 @@
+"""Tools for asyncio that import nothing of the gateway: batches, periods, time limits, outages."""

@@ -1,4 +1,4 @@
-"""Runs work periodically while the process serves. Used by the sweeps of nodes and workers."""
+"""Runs work periodically while the process serves. Used wherever a node or a worker repeats something."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Runs one SQL statement, read-only unless writing is allowed. Called by `dorami db execute`."""
+"""Runs one SQL statement, read-only unless writing is allowed. Used by `execute`, `validate` and plans."""
 
 import csv
 import io

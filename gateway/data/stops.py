@@ -1,4 +1,4 @@
-"""The end of a command of `dorami db` that failed or refused: an exit code, and a line for each reason."""
+"""The end of a command that failed or refused: an exit code, and a line for each reason. Used by `db` and `backup`."""
 
 from enum import IntEnum
 

@@ -1,0 +1,1 @@
+"""Development: servers, nodes and seeds as one program, and the generators of documents."""

@@ -1,0 +1,1 @@
+"""Work on recordings with ffmpeg, for the job worker."""

@@ -1,4 +1,4 @@
-"""The media folder: finds sources by name, and caches their metadata for all workers. Used by replays."""
+"""The media folder: finds sources by name, and caches their metadata for all job workers. Used by replays."""
 
 import hashlib
 from pathlib import Path

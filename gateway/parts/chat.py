@@ -1,4 +1,4 @@
-"""Chat: messages, moderation and the audit log. Built by the composition root."""
+"""Chat: messages and moderation. Built by the composition root."""
 
 from gateway.concurrency.periodic import Periodic
 from gateway.errors import Unavailable

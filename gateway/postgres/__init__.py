@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, transactions, errors and migrations."""

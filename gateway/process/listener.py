@@ -1,4 +1,4 @@
-"""Accepts the TCP connections of a node. A single node listens itself; workers share the sockets of their master."""
+"""How a node accepts TCP connections: the interface, and the listener of a node that has the port for itself."""
 
 from typing import TYPE_CHECKING, Protocol
 

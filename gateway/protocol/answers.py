@@ -1,4 +1,4 @@
-"""The forms of answers to failed requests: ack, error event, HTTP body, refused CONNECT. Used by both edges."""
+"""The forms of answers to failed requests: ack, error event, HTTP body, refused CONNECT. Used by the edges."""
 
 from contextlib import suppress
 from typing import Any, Literal

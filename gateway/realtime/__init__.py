@@ -1,0 +1,1 @@
+"""The engine: connections, sockets, rooms, fan-out and presence. It knows no rules of the product."""

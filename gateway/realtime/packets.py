@@ -1,4 +1,4 @@
-"""Encodes Socket.IO packets, once for any number of sockets. Used by the fan-out and the Socket.IO layer."""
+"""Encodes Socket.IO packets, once for any number of sockets. `socketio/decoder.py` is the other direction."""
 
 from functools import lru_cache
 from typing import Any

@@ -1,0 +1,1 @@
+"""The rules of the product, one package for each subject. Called by the HTTP API and by the namespaces."""

@@ -1,4 +1,4 @@
-"""The TCP connections of a worker; any request on them may be for another worker. Created by the listener."""
+"""TCP connections of a worker; any request on them may be for another worker. Created by the shared listener."""
 
 import asyncio
 from typing import Any

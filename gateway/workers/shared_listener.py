@@ -1,4 +1,4 @@
-"""Accepts connections of one worker from the sockets that all workers share. Opened by its node."""
+"""The listener of one of several workers: accepts from the sockets that all workers share. Opened by its node."""
 
 import asyncio
 import socket

@@ -1,0 +1,1 @@
+"""Engine.IO v4: TCP connections, handshakes, sessions and their transports."""

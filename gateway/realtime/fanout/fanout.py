@@ -1,4 +1,4 @@
-"""The interface of the fan-out, which sends broadcasts and notices to all nodes. Services publish through it."""
+"""The fan-out's interface, which sends broadcasts and notices to all nodes, and its notice handlers on this node."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Broadcasts over Redis: a channel per room, ready packets, one order on every node. Services publish through it."""
+"""The fan-out over Redis: a channel per room, encoded packets, one order on every node. Services publish through it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Delivers events to all sockets of one user on `/`, on all nodes. Services send a UserEvent for that.
+"""Sends events to all sockets of one user on `/`, on all nodes. Services send a UserEvent for that.
 
 Users have no channel of their own: that would cost a subscription for each client, and most would never receive
 anything. A UserEvent is a notice to all nodes, and those with sockets of the user deliver it.

@@ -1,4 +1,4 @@
-"""Sends the staff of streams their numbers while they are in the chat. Run by the composition root."""
+"""Sends the numbers of streams to their staff on this node, every few seconds. Run by the composition root."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Counts the distinct people in rooms: the interface, and presence within one process. Used by services."""
+"""Counts distinct people in rooms: the interface, and counts within one process. `redis.py` counts over all nodes."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Rate limits: the interface, and an implementation in the memory of a process. Used by both edges."""
+"""Rate limits: the interface, and a limiter in the memory of one process. `redis.py` counts over all nodes."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""The rate limit of refused requests. Used by the pipeline of events."""
+"""Limits the refused requests of each user. Used by the pipeline of events."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Counts chat messages per minute in the analytics database, from the main one's table. Run by workers and a command.
+"""Counts chat messages per minute in the analytics database, from the main one's table. Run by job workers.
 
 It adds no work to storing messages. Places in a room follow the commits, so all messages up to the committed place of
 a room are visible. The cursor of a stream is the last counted place; it moves in the transaction that counts. A stream

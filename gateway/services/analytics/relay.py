@@ -1,4 +1,4 @@
-"""Moves facts from the outbox of the main database to the analytics database. Run by any number of workers.
+"""Moves facts from the outbox of the main database to the analytics database. Run by any number of job workers.
 
 Two databases have no common commit, so an event may be moved twice: after a crash between the two commits, or if the
 answer to the first one was lost. The analytics database therefore stores the id of each event with its numbers, and

@@ -1,4 +1,4 @@
-"""Deletes old numbers from the analytics database, and measures the delay of the relay. Run by workers and nodes."""
+"""Deletes old numbers from the analytics database, and measures the relay's delay. Run by job workers and nodes."""
 
 from datetime import timedelta
 from typing import Final

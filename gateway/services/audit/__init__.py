@@ -1,0 +1,1 @@
+"""The audit log of the staff's actions."""

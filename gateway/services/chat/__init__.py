@@ -1,0 +1,1 @@
+"""Chat rooms: joining, sending, history and search."""

@@ -1,4 +1,4 @@
-"""Caches single products in Redis. Each change writes it. Used by the product list and the outbox."""
+"""Caches single products in Redis. Each change writes it. Used by product_list.py and after publications."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Copies of streams with their products, for the next show. Called by the HTTP edge."""
+"""Copies a stream with its products, for the next show. Called by the HTTP edge."""
 
 import secrets
 

@@ -1,0 +1,1 @@
+"""Background jobs: their table, and the runner in the job worker."""

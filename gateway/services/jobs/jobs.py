@@ -1,4 +1,4 @@
-"""Creates, shows and cancels jobs. Called by the HTTP edge; workers run them."""
+"""Creates, shows and cancels jobs. Called by the HTTP edge; job workers run them."""
 
 from uuid import UUID
 

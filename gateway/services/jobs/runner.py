@@ -1,4 +1,4 @@
-"""Runs jobs: each in one run at a time, which sends a heartbeat every second. Used by the workers."""
+"""Runs jobs: each in one run at a time, which sends a heartbeat every second. Used by job workers."""
 
 import asyncio
 import time

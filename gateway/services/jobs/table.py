@@ -1,4 +1,4 @@
-"""The states of jobs in the database, one statement for each step. Called by the jobs service and by the workers.
+"""The states of jobs in the database, one statement for each step. Called by the jobs service and by job workers.
 
 A job is leased to one run at a time, which renews the lease every second. If the lease expires, the job is due, and
 another worker runs it. Every step of a run checks that it still has the lease, so the end of a job is stored once, even

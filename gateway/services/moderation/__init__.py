@@ -1,0 +1,1 @@
+"""Moderation of chat rooms: sanctions, deletions, pins, reports, settings and word lists."""

@@ -1,0 +1,1 @@
+"""The nodes themselves: heartbeats, readiness, and the list for administrators."""

@@ -1,0 +1,1 @@
+"""Users and guests as the staff sees them."""

@@ -1,0 +1,1 @@
+"""Deletes rows at the end of their retention, and measures the tables."""

@@ -1,4 +1,4 @@
-"""How long each kind of row is kept, and the statement that deletes it. Used by retention.py.
+"""How long each kind of row is kept, and the statement that deletes it. Used by retention.py and analytics.
 
 Each statement takes how long the kind is kept (an interval) and the most rows to delete, and returns one row for each
 deleted row. Rows that another transaction has locked are left for the next round. Arrays and `LIMIT 1` keep PostgreSQL

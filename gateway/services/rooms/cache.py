@@ -1,4 +1,4 @@
-"""Caches values that change only with a room's log, in this node's memory. Used by storefront and catalog.
+"""Caches values that change only with a room's log, in this node's memory. Used by storefront.py and product_list.py.
 
 No entry has to be dropped: each change of such a value logs an event of the room in the same transaction, and an entry
 is valid only up to a place of the log. So a node that is killed after its commit leaves no outdated entry, and Redis is

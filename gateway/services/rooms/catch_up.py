@@ -1,4 +1,4 @@
-"""Catch-up: the events that a returning client has missed, read once for all. Used by chat and storefront."""
+"""Catch-up: the events that a returning client has missed, read once for all. Used by chat, storefront and viewers."""
 
 import asyncio
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Room logs: the logged events of each room, in order. Used by chat, catalog and storefront."""
+"""Room logs: the logged events of each room, in order. Used by all services that log or read events."""
 
 import asyncio
 import json

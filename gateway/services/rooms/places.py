@@ -1,4 +1,4 @@
-"""Finds the places of a room that belong to a time. Used by searches and clears, within `database.guard`."""
+"""Finds the places of a room that belong to a time. Used by searches, clears and stats, within `database.guard`."""
 
 from datetime import datetime, timedelta
 

@@ -1,0 +1,1 @@
+"""Streams with their members and viewers."""

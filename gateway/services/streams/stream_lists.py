@@ -1,4 +1,4 @@
-"""Reads streams for clients: one, or a page of all, live or scheduled streams. Called by HTTP and by streams."""
+"""Reads streams for clients: one, or a page of all, live or scheduled streams. Used by HTTP and services."""
 
 from collections.abc import Sequence
 from contextlib import suppress

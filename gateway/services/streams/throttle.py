@@ -1,4 +1,4 @@
-"""Publishes the member counts of rooms at most once a second over all nodes. Used by attendance and viewers."""
+"""Publishes the member counts of rooms at most once a second over all nodes. Used by member counts and viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

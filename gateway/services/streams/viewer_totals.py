@@ -1,4 +1,4 @@
-"""Stores the peak and the total number of viewers of streams. Used by viewers."""
+"""Stores how many people watch a stream at most, and how many have watched it. Used by viewers."""
 
 import asyncio
 from dataclasses import dataclass, field
