@@ -17,7 +17,7 @@ DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 @cache
 def tails() -> Counter[str]:
     """Return how many files of the project end with each path, such as `client.py` and `redis/client.py`."""
-    folders = ("gateway", "models", "namespaces", "migrations", "clients/python/src")
+    folders = ("gateway", "models", "namespaces", "migrations", "clients/python/src", "tests/unit", "tests/cluster")
     endings = {".py", ".lua", ".sql"}
     files = [path for name in folders for path in (ROOT / name).rglob("*.*") if path.suffix in endings]
     parts = [path.relative_to(ROOT).parts for path in files]
@@ -28,13 +28,16 @@ def test_each_module_says_what_it_contains() -> None:
     assert [str(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))] == []
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in MODULES}), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_files_that_docstrings_name_exist(folder: Path) -> None:
     """A name means the file in the same folder, or else the only file of that name."""
-    missing = []
-    for path in folder.glob("*.py"):
-        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, DOCUMENTED)]
-        for named in FILE.findall("\n".join(ast.get_docstring(node) or "" for node in nodes)):
-            if not (folder / named).exists() and tails()[named] != 1:
-                missing.append(f"{path.relative_to(ROOT)} names {named}")
-    assert missing == []
+    named = {
+        (path.name, name)
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, DOCUMENTED)
+        for name in FILE.findall(ast.get_docstring(node) or "")
+    }
+    assert {(module, name) for module, name in named if not (folder / name).exists() and tails()[name] != 1} == set()
