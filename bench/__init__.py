@@ -1,1 +1,1 @@
-"""The gateway measured beside its peers: `make bench` runs it, `docs/performance.md` is what it writes."""
+"""The benchmark of the gateway and its peers: `make bench` runs it and writes `docs/performance.md`."""

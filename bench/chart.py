@@ -1,4 +1,4 @@
-"""Line charts as SVG, written by hand so that nothing has to be installed. Used by report.py."""
+"""Line charts as SVG, without a library. Used by report.py."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ class Axis:
     logarithmic: bool = False
 
     def ticks(self, low: float, high: float) -> list[float]:
-        """Round values that enclose low and high."""
+        """Return round values that enclose low and high."""
         if self.logarithmic:
             return [10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
         step = 10.0 ** math.floor(math.log10(high))
         step = next(step * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if high / (step * part) <= 6)
         return [step * n for n in range(math.ceil(high / step) + 1)]
 
-    def place(self, value: float, ticks: Sequence[float]) -> float:
-        """Where a value is between the first tick (0) and the last (1)."""
+    def position(self, value: float, ticks: Sequence[float]) -> float:
+        """Return the position of a value between the first tick (0) and the last (1)."""
         if self.logarithmic:
             low, high = math.log10(ticks[0]), math.log10(ticks[-1])
             return (math.log10(value) - low) / (high - low)
@@ -42,10 +42,10 @@ def chart(title: str, x_axis: Axis, y_axis: Axis, lines: Mapping[str, Line]) -> 
     x_ticks, y_ticks = x_axis.ticks(min(xs), max(xs)), y_axis.ticks(min(ys), max(ys))
 
     def x_of(value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * x_axis.place(value, x_ticks)
+        return LEFT + (WIDTH - LEFT - RIGHT) * x_axis.position(value, x_ticks)
 
     def y_of(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y_axis.place(value, y_ticks)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y_axis.position(value, y_ticks)
 
     left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
     middle = (top + bottom) / 2
@@ -71,12 +71,12 @@ def chart(title: str, x_axis: Axis, y_axis: Axis, lines: Mapping[str, Line]) -> 
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _apart(places: Mapping[str, float], least: float = 16) -> dict[str, float]:
+def _apart(positions: Mapping[str, float], least: float = 16) -> dict[str, float]:
     """Return the positions of labels, moved down where two would overlap."""
     result: dict[str, float] = {}
     last = -math.inf
-    for name, place in sorted(places.items(), key=lambda item: item[1]):
-        last = result[name] = max(place, last + least)
+    for name, position in sorted(positions.items(), key=lambda item: item[1]):
+        last = result[name] = max(position, last + least)
     return result
 
 

@@ -1,7 +1,7 @@
-"""Two hundred nodes against one Redis: what publishing and counting viewers cost it. Started by bench/run.py.
+"""Measures the cost of publishing and of presence for one Redis with 200 nodes. Started by bench/run.py.
 
-The nodes are subscribers and presences in one process, without sockets: Redis is what is measured, by what it says of
-its own CPU. `people` of one room are spread over all nodes.
+The nodes are subscribers and presences in one process, without sockets. The CPU of Redis is what Redis itself reports.
+The people of the room are spread over all nodes.
 """
 
 import argparse
@@ -28,12 +28,12 @@ CHANNEL = b"bench-cluster"
 MESSAGE = b"x" * 640  # bytes of a Korean message between nodes
 BATCH = 20  # publications in one round trip
 BATCHES = 50
-TOGETHER = 40  # joins under way at once
-IDLE = 5.0  # s of nothing but heartbeats
+CONCURRENT = 40  # joins
+IDLE = 5.0  # s with heartbeats only
 
 
 class Cluster:
-    """The nodes and what they share: two clients of Redis, one of them for heartbeats."""
+    """The nodes, and the two clients of Redis that they share, one of them for heartbeats."""
 
     def __init__(self, redis: RedisClient, beats: RedisClient, nodes: int) -> None:
         self._redis = redis
@@ -41,27 +41,27 @@ class Cluster:
 
     async def cpu(self) -> float:
         """Return the CPU that Redis has used, in s."""
-        said = await self._redis.client.info("cpu")
-        return float(said["used_cpu_user"]) + float(said["used_cpu_sys"])
+        info = await self._redis.client.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
     async def cost(self, work: Callable[[], Awaitable[object]], count: int) -> float:
-        """Return what one of `count` costs Redis, in µs."""
+        """Return the CPU of Redis for one of the `count` operations of `work`, in µs."""
         before = await self.cpu()
         await work()
         return (await self.cpu() - before) * 1e6 / count
 
     async def enter(self, people: int) -> None:
-        """Have people come to one room, to one node after the other."""
+        """Add people to one room, on all nodes in turn."""
         numbers: Iterator[int] = iter(range(people))
 
-        async def come() -> None:
+        async def join() -> None:
             for number in numbers:
                 await self.nodes[number % len(self.nodes)].enter(ROOM, str(uuid4()))
 
-        await asyncio.gather(*(come() for _ in range(TOGETHER)))
+        await asyncio.gather(*(join() for _ in range(CONCURRENT)))
 
     async def bytes_of_people(self) -> int:
-        """Return the bytes of everything that says who is in the room."""
+        """Return the bytes of all keys with the people of the room."""
         client = self._redis.client
         names = [keys.presence(ROOM), *await client.keys("*:node:*")]
         return sum([await client.memory_usage(name) or 0 for name in names])
@@ -76,19 +76,19 @@ async def _subscriber(path: str, stack: AsyncExitStack) -> asyncio.StreamReader:
 
 
 async def _published(cluster: Cluster, redis: RedisClient, path: str, nodes: int) -> float:
-    """Return what it costs Redis to publish a message to all nodes, in µs; each has read all of them by then."""
+    """Return the CPU of Redis for publishing a message to all nodes, in µs, after all have read all messages."""
     length = len(b"*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(CHANNEL), CHANNEL, len(MESSAGE), MESSAGE))
     async with AsyncExitStack() as stack:
         readers = [await _subscriber(path, stack) for _ in range(nodes)]
 
         async def publish() -> None:
-            heard = [asyncio.create_task(reader.readexactly(length * BATCH * BATCHES)) for reader in readers]
+            reading = [asyncio.create_task(reader.readexactly(length * BATCH * BATCHES)) for reader in readers]
             for _ in range(BATCHES):
                 pipeline = redis.client.pipeline(transaction=False)
                 for _ in range(BATCH):
                     pipeline.publish(CHANNEL, MESSAGE)
                 await pipeline.execute()
-            await asyncio.gather(*heard)
+            await asyncio.gather(*reading)
 
         return await cluster.cost(publish, BATCH * BATCHES)
 

@@ -1,8 +1,8 @@
-"""How fast the console is: `python -m bench.console` writes docs/performance/console.md, with `--look` only prints it.
+"""Measures the speed of the console: `python -m bench.console` writes docs/performance/console.md; `--look` prints it.
 
-Chromium opens the live room of a small and of a large room (members with sockets of their own, messages of history)
-and stays for some seconds at so many messages a second; then once more with its processor slowed down four times. What
-a page does is measured by tests/browser/console_speed.mjs: frames, long tasks, and the time of its main thread.
+Chromium opens the live page of a small and of a large room (members with their own sockets, and a history of messages)
+and stays for `--seconds` at `--rate` messages a second, then again with its processor slowed down four times.
+tests/browser/console_speed.mjs measures frames, long tasks and the time of the main thread.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.programs import program
 from tests.support import Databases, Keyspaces, Node, make_settings, server_folder
 
 BROWSER: Final = Path(__file__).parent.parent / "tests" / "browser"
-ROOM: Final = "demo"  # of the seeds
+ROOM: Final = "demo"  # the stream of the seeds
 CONSOLE: Final = PLOTS / "console.md"
 
 MEMBERS = """
@@ -73,10 +73,10 @@ async def room(url: str, redis: str, members: int, history: int, seconds: int, r
                 cwd=BROWSER,
                 stdout=asyncio.subprocess.PIPE,
             )
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"console_speed.mjs failed: {said.decode()}")
-    return [{"members": members, "history": history, **row} for row in map(json.loads, said.decode().splitlines())]
+        raise SystemExit(f"console_speed.mjs failed: {output.decode()}")
+    return [{"members": members, "history": history, **row} for row in map(json.loads, output.decode().splitlines())]
 
 
 HEADS: Final = (
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rate", type=int, default=50)
-    parser.add_argument("--look", action="store_true", help="print, and write nothing")
+    parser.add_argument("--look", action="store_true", help="only print")
     arguments = parser.parse_args()
     text = section(asyncio.run(measure(arguments)), arguments.seconds, arguments.rate)
     print(text)

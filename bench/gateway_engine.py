@@ -1,7 +1,7 @@
-"""The gateway's engine alone, with the bench's events instead of services and databases. Started by bench/run.py.
+"""The gateway's engine without services and databases, with the events of the benchmark. Started by bench/run.py.
 
-Everything between the sockets and a handler is the gateway's own: engine, Socket.IO server, pipeline with token check,
-rooms, fan-out. Left out is what needs a database or is a matter of policy: limits, revocations, presence, the store.
+All code between the sockets and a handler is the gateway's: engine, Socket.IO server, pipeline with token check, rooms,
+fan-out. Limits, revocations, presence and the storing of messages are left out.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Empty(Payload):
 
 
 class Message(Payload):
-    """`chat:message`, about 200 bytes of JSON as all peers send it."""
+    """`chat:message`, about 200 bytes of JSON, the same from all peers."""
 
     id: str
     stream_key: str
@@ -93,14 +93,14 @@ class Silent(Namespace):
         super().__init__(shared, cast("Any", None))  # no member is counted
 
     def routes(self) -> dict[str, Route]:
-        """None."""
+        """Return no routes."""
         return {}
 
     async def allow(self, principal: Principal, key: str) -> None:
-        """Allow everybody into every room."""
+        """Allow all users into all rooms."""
 
     async def welcome(self, socket: Socket) -> None:
-        """Peers say nothing either."""
+        """Send nothing, like the peers."""
 
 
 class Root(Silent):
@@ -116,7 +116,7 @@ class Streaming(Silent):
 
 
 class Chat(Silent):
-    """The bench's events."""
+    """The events of the benchmark."""
 
     name = CHAT
 
@@ -126,7 +126,7 @@ class Chat(Silent):
         super().__init__(shared)
 
     def routes(self) -> dict[str, Route]:
-        """Join, send, broadcast many."""
+        """Return the three routes."""
         return {
             "chat:join-room": Route(Join, self.join),
             "chat:send-message": Route(Send, self.send),
@@ -134,18 +134,18 @@ class Chat(Silent):
         }
 
     async def join(self, socket: Socket, ask: Join) -> Empty:
-        """Join."""
+        """Join the room."""
         await socket.enter(chat_room(ask.stream_key))
         return Empty()
 
     async def send(self, _socket: Socket, ask: Send) -> Stored:
-        """Broadcast."""
+        """Broadcast a message to the room."""
         message = self._message(ask.stream_key, ask.text, ask.user, ask.ts)
         await self._fanout.publish(chat_room(ask.stream_key), "chat:message", message)
         return Stored(id=message.id)
 
     async def burst(self, _socket: Socket, ask: Burst) -> Empty:
-        """Broadcast many, each in a tick of its own, as messages come."""
+        """Broadcast `n` messages, each in a tick of its own, as if clients had sent them."""
         for _ in range(ask.n):
             message = self._message(ask.stream_key, ask.text, AUTHOR, 0)
             await self._fanout.publish(chat_room(ask.stream_key), "chat:message", message)
@@ -158,7 +158,7 @@ class Chat(Silent):
 
 
 class TokenCheck:
-    """An authenticator that believes a valid token."""
+    """An authenticator that checks only the token."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -177,7 +177,7 @@ class TokenCheck:
 
 
 class NoLog:
-    """The logs of rooms, of which none has one: the bench's messages are not stored."""
+    """A log without rooms: the benchmark's messages are not stored."""
 
     async def heads(self, _rooms: Sequence[Room]) -> dict[Room, Head]:
         """See the fan-out's Log."""
@@ -189,7 +189,7 @@ class NoLog:
 
 
 class Unlimited:
-    """A limiter that lets everything through."""
+    """A limiter without limits."""
 
     async def charge(self, _scope: str, _subject: str, _limit: int, _seconds: float) -> None:
         """See the pipeline's Limiter."""
@@ -199,7 +199,7 @@ class Unlimited:
 
 
 class Unwatched:
-    """A registry in which sockets stay as long as they like."""
+    """A registry that ends no sockets."""
 
     def add(self, socket: Socket) -> None:
         """See the pipeline's Registry."""
@@ -212,7 +212,7 @@ class Unwatched:
 
 
 async def serve(port: int, *, over_redis: bool) -> None:
-    """Until the process is ended, with the gateway's own settings; broadcasts go through Redis or stay here."""
+    """Serve until the process is killed, with the gateway's settings; broadcasts go through Redis or stay here."""
     settings = load()
     logs.configure(settings)
     metrics = Metrics()

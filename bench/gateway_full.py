@@ -1,6 +1,6 @@
-"""The whole gateway, with the pauses of its garbage collector written down. Started by bench/run.py.
+"""The whole gateway, with a record of the pauses of its garbage collector. Started by bench/run.py.
 
-PAUSES is a file that gets a line for each collection: how long it took, in ms.
+The file PAUSES gets a line for each collection: its duration in ms.
 """
 
 import gc
@@ -12,18 +12,18 @@ from gateway.cli import main
 
 
 def watch_pauses(path: str) -> None:
-    """Write down each collection from now on."""
+    """Record each collection from now on."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     begun = 0.0
 
-    def note(phase: str, _info: dict[str, int]) -> None:
+    def record(phase: str, _info: dict[str, int]) -> None:
         nonlocal begun
         if phase == "start":
             begun = time.perf_counter()
         else:
             os.write(file, f"{(time.perf_counter() - begun) * 1000:.3f}\n".encode())
 
-    gc.callbacks.append(note)
+    gc.callbacks.append(record)
 
 
 if __name__ == "__main__":

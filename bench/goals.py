@@ -1,4 +1,4 @@
-"""The table of goals: what is compared with what, and whether the goal is met. Used by run.py and report.py."""
+"""The goals of the benchmark, and whether measurements meet them. Used by run.py and report.py."""
 
 import math
 import statistics
@@ -11,18 +11,18 @@ from bench.servers import AT_ONCE, GATEWAY, WRITERS
 
 Measurements = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # by scenario and server, the repeats
 
-# Cores that others than the bench used meanwhile: a repeat with more does not count if there is one with less.
+# Cores used by other processes: a repeat with more does not count if there is one with less.
 DISTURBED = 0.15
-NOTHING = 0.1  # µs per message; less is the node's own heartbeat
+NOTHING = 0.1  # µs per message; the node's heartbeat takes less
 
 
 def disturbed(measurement: Mapping[str, Any]) -> bool:
-    """Return whether others used the cores meanwhile."""
+    """Return whether other processes used the cores during a measurement."""
     return float(measurement.get("others", 0)) > DISTURBED
 
 
 def undisturbed(repeats: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the repeats during which the machine was ours, or all if it never was."""
+    """Return the repeats that were not disturbed, or all if all were."""
     return [each for each in repeats if not disturbed(each)] or repeats
 
 
@@ -36,7 +36,7 @@ class Quantity:
     digits: int = 0
 
     def median(self, measurements: Measurements, scenario: str, server: str) -> float | None:
-        """Over the repeats during which the machine was ours, or all if it never was; None if there is none."""
+        """Return the median of the repeats that were not disturbed, or of all; None without measurements."""
         values = []
         for measurement in undisturbed(measurements.get((scenario, server), ())):
             with suppress(KeyError):
@@ -44,7 +44,7 @@ class Quantity:
         return statistics.median(values) if values else None
 
     def text(self, value: float | None) -> str:
-        """For people."""
+        """Return a value as text."""
         return "–" if value is None or math.isnan(value) else f"{value:,.{self.digits}f}"
 
 
@@ -53,7 +53,7 @@ def _known(key: str, factor: float = 1.0) -> Callable[[Mapping[str, Any]], float
 
 
 def _per_delivery(measurement: Mapping[str, Any]) -> float:
-    """In rooms, the CPU time per message spread over the deliveries; alone, what the load client says."""
+    """Return the CPU time per delivery; without it, the CPU time per message."""
     if "cpu_us_per_delivery" in measurement:
         return float(measurement["cpu_us_per_delivery"])
     return float(measurement["cpu_us"][0])
@@ -102,7 +102,7 @@ GROWTH = Quantity("growth of memory", "MiB", lambda m: float(m["growth_mb"]) / 1
 
 @dataclass(frozen=True)
 class Goal:
-    """A row: ours divided by the reference's must be at most (or at least) the limit; absolute without a `ratio`."""
+    """A row: our value divided by the reference's must be at most (or at least) `limit`; without `ratio`, our value."""
 
     what: str
     scenario: str
@@ -122,20 +122,20 @@ class Goal:
 def absolute(
     what: str, scenario: str, quantity: Quantity, limit: float, *, at_least: bool = False, ours: str = GATEWAY
 ) -> Goal:
-    """Return a goal that is compared with nobody."""
+    """Return a goal without a reference."""
     return Goal(what, scenario, quantity, None, limit, at_least, ratio=False, ours=ours)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a goal stands. `met` is None if something could not be measured."""
+    """The result of a goal. `met` is None if a value is missing."""
 
     goal: Goal
     ours: float | None
     theirs: float | None
     ratio: float | None
     met: bool | None
-    disturbed: bool  # whether others used the cores in all of its repeats
+    disturbed: bool  # whether all repeats of one side were disturbed
 
 
 GOALS = (
@@ -183,12 +183,12 @@ GOALS = (
 )
 
 
-# What a verdict needs; everything else is measured once, for the record.
+# The measurements that goals need; the others are made once.
 NEEDED = frozenset((goal.scenario, server) for goal in GOALS for server in (goal.ours, goal.reference) if server)
 
 
 def judge(goal: Goal, measurements: Measurements) -> Verdict:
-    """How a goal stands by the medians of what was measured."""
+    """Return the result of a goal, by the medians of the measurements."""
     ours = goal.quantity.median(measurements, goal.scenario, goal.ours)
     theirs = goal.quantity.median(measurements, goal.scenario, goal.reference) if goal.reference else None
     ratio = ours / theirs if ours is not None and theirs else None

@@ -1,10 +1,10 @@
-"""What grows as the shop grows: reads and acts of a small shop beside those of a large one.
+"""Compares the costs of reads and changes in a small shop with those in a large one.
 
 make bench ARGS="--only growth"           both shops; writes docs/performance/growth.md
 python -m bench.growth --messages 300000  a tenth of the large shop, for a busy machine; only prints
 
-The services are called as the edges call them. What counts is the CPU of PostgreSQL's process for one call, which other
-work on the machine does not change; the clock is beside it.
+It calls the services like the edges do, and measures the CPU of PostgreSQL's process for one call, which other
+processes hardly change, and the time by the clock.
 """
 
 import argparse
@@ -48,9 +48,9 @@ from gateway.services.rooms.outbox import Outbox
 from gateway.services.streams.stream_lists import StreamLists
 from gateway.settings import Environment, Settings, load
 
-SMALL = 100  # times smaller than the large shop
+SMALL = 100  # the large shop is so many times larger than the small one
 ADMIN = UUID(int=1)
-SOME = "s7"  # a show of the past
+SOME = "s7"  # an ended show
 BATCH = 20  # messages in one statement
 
 INDEXES = """
@@ -63,7 +63,7 @@ MIDDLE = "SELECT min(created_at) + (max(created_at) - min(created_at)) / 2 AS at
 
 
 class Silence:
-    """Publishes nothing."""
+    """A fan-out that publishes nothing."""
 
     async def publish(self, *_: object) -> None:
         """Do nothing."""
@@ -90,7 +90,7 @@ class Shop:
         self.sent = 0
 
     async def open(self) -> int:
-        """Return the id of PostgreSQL's process that serves it."""
+        """Connect; return the id of the PostgreSQL process of the connection."""
         await self.database.open()
         query = self.database.query
         rows = await query("SELECT DISTINCT sender_id FROM messages WHERE stream_key = $1 AND seq < 200 LIMIT 50", BIG)
@@ -103,17 +103,17 @@ class Shop:
 
     @property
     def hour(self) -> dict[str, Any]:
-        """The query of an hour in the middle."""
+        """The query parameters of an hour in the middle."""
         return {"from": self.middle, "to": self.middle + timedelta(hours=1)}
 
     async def send(self) -> None:
-        """Store a batch in as many rooms."""
+        """Store a batch of messages, each in another room."""
         drafts = []
-        for place in range(BATCH):
+        for number in range(BATCH):
             self.sent += 1
             who = self.people[self.sent % len(self.people)]
             text = f"{growth_data.TEXTS[self.sent % len(growth_data.TEXTS)]} {self.sent}"
-            ask = {"liveId": BIG if place == 0 else f"s{place}", "message": text, "clientMessageId": str(uuid4())}
+            ask = {"liveId": f"s{number}" if number else BIG, "message": text, "clientMessageId": str(uuid4())}
             drafts.append(self.messages.draft(who, SendMessage.model_validate(ask), text))
         async with self.database.guard("bench"):
             stored = await self.messages.insert(drafts)
@@ -134,12 +134,12 @@ class Shop:
                     return
 
     async def query(self, statement: str, *values: Any) -> None:
-        """Ask the database."""
+        """Run a query."""
         async with self.database.guard("bench"):
             await self.database.query(statement, *values)
 
     async def dry_run(self, **which: Any) -> None:
-        """Count what a clear would delete."""
+        """Count the messages that a clear would delete."""
         await self.clears.clear(self.admin, Clear.model_validate({"liveId": BIG, "dryRun": True, **which}))
 
     async def clear_of_one(self) -> None:
@@ -153,7 +153,7 @@ class Shop:
             await self.messages.page(BIG, self.newest, 50)
 
     async def snapshot(self) -> None:
-        """Read what joiners of the big room are shown."""
+        """Read the snapshot for a join of the big room."""
         async with self.database.guard("bench"):
             await self.messages.latest(BIG)
 
@@ -195,7 +195,7 @@ CALLS: Mapping[str, Call] = {
     "streams: search, one": lambda shop: shop.stream_lists.page(StreamQuery(search="코트 12")),
 }
 REPEATS = 40
-WARM = 6  # calls before: after five PostgreSQL may keep a plan
+WARM = 6  # calls before measuring: after five PostgreSQL may cache a plan
 
 
 class Cost(NamedTuple):
@@ -217,7 +217,7 @@ class Grown(NamedTuple):
 
 
 async def measure(settings: Settings, rows: dict[str, int], only: str = "") -> Grown:
-    """Call everything in one shop."""
+    """Measure all calls in one shop."""
     shop = Shop(settings)
     process = await shop.open()
     sizes = (await shop.database.query(INDEXES))[0]
@@ -254,9 +254,9 @@ def main() -> None:
 
 
 def compare(messages: int = FULL, only: str = "") -> str:
-    """Fill both shops and measure them; return the comparison as Markdown, which is written if it is of everything."""
-    with tempfile.TemporaryDirectory(prefix="dorami-growth-") as place:
-        folder = Path(place)
+    """Fill and measure both shops; return the comparison as Markdown, and write it if it is complete."""
+    with tempfile.TemporaryDirectory(prefix="dorami-growth-") as name:
+        folder = Path(name)
         folder.chmod(0o711)  # for the user that PostgreSQL runs as when we are root
         server = PostgresProcess(folder / "postgres")
         server.start()
@@ -281,7 +281,7 @@ async def _both(server: PostgresProcess, messages: int, only: str) -> str:
 
 
 def shop_settings(url: str) -> Settings:
-    """Return the settings of a node with one connection, so that one process of PostgreSQL does everything."""
+    """Return the settings of a node with one connection, so that one process of PostgreSQL serves all calls."""
     return load(
         app_env=Environment.DEVELOPMENT,
         database_url=url,

@@ -1,16 +1,16 @@
-"""The rows of a shop of a given size, written by the server itself. Used by growth.py."""
+"""Fills the database of a shop of a given size by SQL. Used by growth.py."""
 
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
-FULL: Final = 3_000_000  # messages of the large shop; everything else is in proportion
+FULL: Final = 3_000_000  # messages of the large shop; the other tables are in proportion
 BIG: Final = "big"  # the room with a third of all messages
-STAFF: Final = 200  # every so many accounts one of the staff
+STAFF: Final = 200  # one of so many accounts is staff
 SUSPENDED: Final = 1000
 
-# Words of a show in Korea, the more common ones first: the first is in nearly all messages, the fifth in one of eight.
+# Words of a show in Korea, most common first: the first is in nearly all messages, the fifth in one of eight.
 # fmt: off
 WORDS: Final = [
     "배송",
@@ -67,9 +67,9 @@ TEXTS: Final = (
     "저 방금 주문했어요 감사합니다",
     "가격 실화인가요",
 )
-RARE: Final = "희귀한말"  # in one message of the big room, and its oldest
+RARE: Final = "희귀한말"  # only in the oldest message of the big room
 
-# $1 rows, at moments of three hundred days.
+# $1 rows, with times over three hundred days.
 MADE: Final = """
     (
         SELECT n, timestamptz '2026-01-01' + n * interval '300 days' / $1 AS moment FROM generate_series(1, $1::int) n
@@ -124,8 +124,8 @@ ORDERS: Final = f"""
     SELECT md5('order' || n)::uuid, 1 + n % $3, 's' || (1 + n % ($4 - 1)), '울 코트', 1000, 1
     FROM generate_series(1, $1::int) n
 """
-# A third in the big room, the others in shows of the past. Texts of four words by their rank, and a rare number.
-# Who writes in a room writes several messages: eight people in each, and every seventeenth account in the big room.
+# A third in the big room, the others in ended shows. Texts have four words by their rank, and a unique number.
+# Each sender writes several messages: eight people in each room, and every seventeenth account in the big room.
 MESSAGES: Final = """
     INSERT INTO messages (id, stream_key, seq, sender_id, user_id, username, role, text, client_message_id, created_at)
     SELECT gen_random_uuid(), room, seq, md5('user' || sender)::uuid::text, md5('user' || sender)::uuid,
@@ -169,14 +169,14 @@ STEP: Final = 100_000  # messages in one statement
 
 
 async def fill(url: str, messages: int, admin: UUID) -> dict[str, int]:
-    """Write a shop with so many messages into a migrated, empty database; return the rows of its tables."""
+    """Fill a migrated, empty database with a shop of so many messages; return the numbers of rows by table."""
     users, streams, products, orders = messages // 6, messages // 60, messages // 15, messages // 10
     log, sanctions = messages // 30, messages // 300
     connection = await asyncpg.connect(
         url, server_settings={"synchronous_commit": "off", "maintenance_work_mem": "512MB"}
     )
     try:
-        # The rows refer to each other as they should; asking for each would take longer than writing it.
+        # Without checks of foreign keys: the references are correct, and the checks would take longer than the rows.
         await connection.execute("SET session_replication_role = replica")
         steps: tuple[tuple[str, tuple[object, ...]], ...] = (
             (ADMIN, (admin,)),

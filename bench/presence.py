@@ -1,7 +1,7 @@
-"""What counting viewers costs in rooms of any size, over two nodes: `python -m bench.presence` prints the table.
+"""Measures the cost of presence in rooms of several sizes, over two nodes: `python -m bench.presence` prints a table.
 
-CPU times are those of Redis (as it says of itself) and of a node (this process, which is both). A member of a room is a
-user's id, a UUID. Not part of `make bench`: it has no goals and no peers.
+CPU times are those of Redis, as Redis reports them, and of a node: this process is both nodes. People are UUIDs. It is
+not part of `make bench`: it has no goals and no peers.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from tests.support import make_settings
 
 SIZES = (10, 1_000, 10_000, 100_000)
 CALLS = 2_000  # of each kind
-TOGETHER = 20  # calls under way at once, as on a busy node
+CONCURRENT = 20  # calls, as on a busy node
 ROOM = viewers_room("demo")
 
 
 class Cost(NamedTuple):
-    """Of one call, in µs."""
+    """The CPU time of one call, in µs."""
 
     redis: float
     node: float
@@ -45,7 +45,7 @@ class Bench:
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
 
     async def each(self, count: int, call: Callable[[int], Awaitable[object]]) -> Cost:
-        """Return the cost of one of `count` calls."""
+        """Return the cost of one call; make `count` calls."""
         numbers = iter(range(count))
 
         async def work() -> None:
@@ -53,35 +53,35 @@ class Bench:
                 await call(number)
 
         redis, node = await self._redis_cpu(), time.process_time()
-        await asyncio.gather(*(work() for _ in range(TOGETHER)))
+        await asyncio.gather(*(work() for _ in range(CONCURRENT)))
         node, redis = time.process_time() - node, await self._redis_cpu() - redis
         return Cost(redis / count * 1e6, node / count * 1e6)
 
     async def people(self) -> int:
-        """Bytes of what names the people of the room: the hash, and each node's set."""
+        """Return the bytes of the people of the room: of the hash, and of each node's set."""
         client = self._redis.client
         names = [keys.presence(ROOM), *await client.keys("*:node:*")]
         return sum([await client.memory_usage(name) or 0 for name in names])
 
     async def _redis_cpu(self) -> float:
-        said = await self._redis.client.info("cpu")
-        return float(said["used_cpu_user"]) + float(said["used_cpu_sys"])
+        info = await self._redis.client.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 async def measure(bench: Bench, size: int) -> list[str]:
     """Return the row of a room with `size` people, half on each node."""
-    crowd = [str(uuid4()) for _ in range(size + CALLS)]
+    people = [str(uuid4()) for _ in range(size + CALLS)]
 
     async def join(number: int) -> None:
-        await bench.nodes[number % 2].enter(ROOM, crowd[number])
+        await bench.nodes[number % 2].enter(ROOM, people[number])
 
     async def leave(number: int) -> None:
-        await bench.nodes[number % 2].leave(ROOM, crowd[number])
+        await bench.nodes[number % 2].leave(ROOM, people[number])
 
     async def beat(number: int) -> None:
         await bench.leases[number % 2].renew()
 
-    async def tell(number: int) -> None:
+    async def publish(number: int) -> None:
         await bench.nodes[0].enter(ROOM, f"{number}")
         permit = await bench.nodes[0].claim_permit(ROOM)
         await bench.nodes[0].published(ROOM, permit)
@@ -90,11 +90,11 @@ async def measure(bench: Bench, size: int) -> list[str]:
     held = await bench.people()
     joins = await bench.each(CALLS, lambda number: join(size + number))
     beats = await bench.each(CALLS, beat)
-    turns = await bench.each(CALLS, tell)
+    publications = await bench.each(CALLS, publish)
     leaves = await bench.each(CALLS, lambda number: leave(size + number))
     for node in bench.nodes:
-        await node.close()  # takes out everybody, as others do for a dead node
-    costs = [f"{cost.redis:.0f} + {cost.node:.0f}" for cost in (joins, leaves, beats, turns)]
+        await node.close()  # removes all people, as other nodes do for a dead node
+    costs = [f"{cost.redis:.0f} + {cost.node:.0f}" for cost in (joins, leaves, beats, publications)]
     return [f"{size:,}", *costs, f"{held / size:.0f}"]
 
 

@@ -1,4 +1,4 @@
-"""What stands between the load client and a server: HAProxy with TLS, a slow network. Used by stage.py."""
+"""HAProxy with TLS, or a slow network, between the load client and a server. Used by stage.py."""
 
 import shutil
 import subprocess
@@ -12,10 +12,10 @@ from bench.servers import BUILD, ServerError, free_port, pinned
 
 DELAY = 40  # ms in each direction
 LOSS = 1  # percent of the packets of each direction
-START = 5.0  # s that a proxy may take to be ready
+START = 5.0  # s for a proxy to be ready
 
-# As deploy/haproxy.cfg has it, with one node. The second one is the clients' side: it encrypts for the load client,
-# which speaks no TLS. Each connection is a full handshake, as of people who have not been there before.
+# Like deploy/haproxy.cfg, with one node. The second proxy is on the clients' side: it encrypts for the load client,
+# which has no TLS. Each connection makes a full handshake, like that of a new visitor.
 DECRYPTING = """
 global
     nbthread 1
@@ -50,14 +50,14 @@ listen clients
 
 
 class Front(NamedTuple):
-    """Where clients connect, and the process whose CPU is asked for."""
+    """The port for clients, and the process whose CPU is measured."""
 
     port: int
     pid: int
 
 
 class Far(NamedTuple):
-    """Two ends of a slow network: what a command begins with that runs there, and the address of servers."""
+    """The two ends of a slow network: the prefix of commands that run there, and the address of servers."""
 
     server: list[str]
     client: list[str]
@@ -66,7 +66,7 @@ class Far(NamedTuple):
 
 @contextmanager
 def tls(node: int, core: int, folder: Path) -> Iterator[Front]:
-    """Have HAProxy decrypt in front of the server on this port. Raises ServerError."""
+    """Run HAProxy with TLS in front of the server on this port. Raises ServerError."""
     if shutil.which("haproxy") is None or shutil.which("openssl") is None:
         raise ServerError("haproxy and openssl are needed: install them")
     certificate, public, clients = _certificate(folder), free_port(), free_port()
@@ -81,7 +81,7 @@ def tls(node: int, core: int, folder: Path) -> Iterator[Front]:
 
 @contextmanager
 def far(core: int) -> Iterator[Far]:
-    """Make two network namespaces, joined by a link of DELAY and LOSS. Raises ServerError where that is not allowed."""
+    """Create two network namespaces, joined by a link with DELAY and LOSS. Raises ServerError if not allowed."""
     command = [*pinned(core), str(BUILD / "far"), str(DELAY), str(LOSS)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -89,7 +89,7 @@ def far(core: int) -> Iterator[Far]:
             raise ServerError("no pipes")
         line = process.stdout.readline()
         if not line.startswith("ready"):
-            raise ServerError(f"no network namespace can be made here: {process.stderr.read().strip()}")
+            raise ServerError(f"no network namespace can be created here: {process.stderr.read().strip()}")
         servers, clients = f"/proc/{process.pid}/fd/{line.split()[1]}", f"/proc/{process.pid}/ns/net"
         yield Far(["nsenter", f"--net={servers}", "--"], ["nsenter", f"--net={clients}", "--"], "10.77.0.1")
     finally:
@@ -130,6 +130,6 @@ def _haproxy(configuration: str, core: int, file: Path, port: int) -> Iterator[i
 
 
 def _listens(port: int) -> bool:
-    """Whether somebody listens on a port of this machine; a connection would be the first one that is measured."""
+    """Return whether a process listens on a port, without connecting: the server would count the connection."""
     lines = Path("/proc/net/tcp").read_text().splitlines()
     return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines[1:])

@@ -105,7 +105,7 @@ class Start:
         self.moment = datetime.now(UTC)
         self.load = os.getloadavg()[0]
         self.others = _others()
-        # Now: what the run writes makes the tree dirty, and the code may change meanwhile.
+        # Now: the files that the run writes make the tree dirty, and the code may change during the run.
         describe = ["git", "describe", "--always", "--dirty"]
         done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
         self.commit = done.stdout.strip() or "unknown"

@@ -1,14 +1,14 @@
-"""The benchmark: plays the scenarios, prints the goals and writes `docs/performance.md`. Called by `make bench`.
+"""The benchmark: runs the scenarios, prints the goals and writes `docs/performance.md`. Called by `make bench`.
 
-make bench                                     everything, some twenty minutes; writes docs/performance.md
-make bench ARGS=--quick                        what the goals need but the storm, one short repeat: four minutes
-make bench ARGS="--only ingest,connect"        some scenarios; nothing but the terminal is written to
-make bench ARGS="--only storm --storm 5000"    the storms, the larger one with as many clients
+make bench                                     all scenarios, some twenty minutes; writes docs/performance.md
+make bench ARGS=--quick                        the scenarios of goals except the storm, one short repeat: four minutes
+make bench ARGS="--only ingest,connect"        some scenarios; only prints
+make bench ARGS="--only storm --storm 5000"    the storms, the larger one with so many clients
 make bench ARGS="--only growth"                a small shop beside a large one; writes docs/performance/growth.md
 make bench ARGS="--soak 60"                    an hour of mixed load; writes docs/performance/soak.md
 
-Nothing else may run meanwhile. If something does, the rows that it disturbs are repeated where repeats are left, and
-marked. Everything that is started ends with this process, even if that is killed.
+No other programs should run at the same time. Rows that they disturb do not count if another repeat was not disturbed,
+and are marked otherwise. All started processes end with this one, even if it is killed.
 """
 
 import argparse
@@ -28,20 +28,20 @@ from bench.scenarios import ONCE, SCENARIOS, STORMS, SWEEPS, Scenario, family, s
 from bench.servers import BUILD, ServerError, build
 from bench.stage import FailedError, Measurement, Stage
 
-RESULTS = BUILD / "results.jsonl"  # every run, for looking closer
+RESULTS = BUILD / "results.jsonl"  # all measurements of all runs
 
 
 class Run:
-    """The measurements of one run and what went wrong."""
+    """The measurements and the failures of one run."""
 
     def __init__(self) -> None:
         self.measurements: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
         self.failures: list[str] = []
 
     def play(self, scenarios: Sequence[Scenario], repeats: int) -> None:
-        """Every scenario with every server, in turn, so that what disturbs the machine meets all of them.
+        """Measure each scenario with each of its servers, and repeat all of them in turn: a disturbance affects all.
 
-        What no goal needs is not repeated, nor what is far from its goal, nor storms, which are long.
+        Only measurements that goals need are repeated, except those of ONCE.
         """
         with Stage() as stage, RESULTS.open("a") as results:
             for repeat in range(repeats):
@@ -60,7 +60,7 @@ class Run:
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the scenarios of the command line."""
     parser = argparse.ArgumentParser(prog="make bench", description="The gateway beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one short repeat, only what the goals need; no report")
     names = ", ".join(dict.fromkeys(family(scenario) for scenario in (*SCENARIOS, *SWEEPS)))
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long, and nothing else")
     options = parser.parse_args()
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # and what was started is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # context managers stop the processes
     if options.soak:
         print(soak.write(options.soak))
         return
@@ -113,7 +113,7 @@ def main() -> None:
 
 
 def _named(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Scenario]:
-    """Return the scenarios of these names; compare the shops at once if that is asked for."""
+    """Return the scenarios of these names; for `growth` compare the shops now."""
     known = (*SCENARIOS, *SWEEPS)
     scenarios = [s for s in known if s.name in names or family(s) in names]
     unknown = [name for name in names if name not in (*map(family, known), *(s.name for s in known), "growth")]
@@ -125,7 +125,7 @@ def _named(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Scenar
 
 
 def _served(scenarios: Sequence[Scenario], servers: str | None) -> list[Scenario]:
-    """Only with the servers of these names, which are separated by commas."""
+    """Return the scenarios with only the servers of these names, separated by commas."""
     if servers is None:
         return list(scenarios)
     wanted = servers.split(",")
@@ -134,13 +134,13 @@ def _served(scenarios: Sequence[Scenario], servers: str | None) -> list[Scenario
 
 
 def _needed(scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Only what the goals compare."""
+    """Return the scenarios and servers that goals compare."""
     reduced = [replace(s, servers=tuple(n for n in s.servers if (s.name, n) in NEEDED)) for s in scenarios]
     return [scenario for scenario in reduced if scenario.servers]
 
 
 def _repeated(scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Only what the goals compare, without what is long or far from its goal."""
+    """Return the scenarios and servers that are measured in each repeat."""
     return [scenario for scenario in _needed(scenarios) if family(scenario) not in ONCE]
 
 

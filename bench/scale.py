@@ -54,7 +54,7 @@ Not measured: real networks, and a balancer for a million connections.
 
 
 class Costs:
-    """What was measured, None for what was not."""
+    """The medians of the measurements; None for missing ones."""
 
     def __init__(self, measurements: Measurements) -> None:
         def median(scenario: str, quantity: Quantity, server: str = GATEWAY) -> float | None:
@@ -79,30 +79,30 @@ class Costs:
 
 
 def text(measurements: Measurements, about: str) -> str:
-    """Return the document; `about` says when and where was measured."""
+    """Return the document; `about` has the time and the machine of the measurements."""
     c = Costs(measurements)
     measured = [
         [
             "a delivery in a room of 5000, 50 messages a second",
-            _say(c.delivery, "µs of the node", 2),
+            _quantity(c.delivery, "µs of the node", 2),
             f"`show {VIEWERS}`",
         ],
-        ["such a room", _say(c.node, "% of a core of the node"), f"`show {VIEWERS}`"],
-        ["a message with everything on: the node of the sender", _say(c.message, "µs"), "`full`"],
-        ["the same: PostgreSQL", _say(c.message_postgres, "µs"), "`full`"],
-        ["the same: Redis", _say(c.message_redis, "µs", 1), "`full`"],
-        ["publishing a message to 200 nodes, 20 at a time", _say(c.publish, "µs of Redis"), "`cluster`"],
-        ["counting a person who joins a room", _say(c.presence, "µs of Redis"), "`cluster`"],
-        ["heartbeats of 200 nodes", _say(c.beats, "% of Redis' core", 1), "`cluster`"],
-        ["a person in a room", _say(c.person, "bytes of Redis"), "`cluster`"],
-        ["one room written from 40 nodes", _say(c.room_rate, "messages/s"), "`writers`"],
-        ["a connect with everything on", _say(c.connect, "µs of the node"), "`full-connect`"],
-        ["a reconnect in a storm: the node", _say(c.back, "µs"), "`storm`"],
-        ["the same: PostgreSQL", _say(c.back_postgres, "µs"), "`storm`"],
-        ["the same: Redis", _say(c.back_redis, "µs"), "`storm`"],
+        ["such a room", _quantity(c.node, "% of a core of the node"), f"`show {VIEWERS}`"],
+        ["a message with everything on: the node of the sender", _quantity(c.message, "µs"), "`full`"],
+        ["the same: PostgreSQL", _quantity(c.message_postgres, "µs"), "`full`"],
+        ["the same: Redis", _quantity(c.message_redis, "µs", 1), "`full`"],
+        ["publishing a message to 200 nodes, 20 at a time", _quantity(c.publish, "µs of Redis"), "`cluster`"],
+        ["counting a person who joins a room", _quantity(c.presence, "µs of Redis"), "`cluster`"],
+        ["heartbeats of 200 nodes", _quantity(c.beats, "% of Redis' core", 1), "`cluster`"],
+        ["a person in a room", _quantity(c.person, "bytes of Redis"), "`cluster`"],
+        ["one room written from 40 nodes", _quantity(c.room_rate, "messages/s"), "`writers`"],
+        ["a connect with everything on", _quantity(c.connect, "µs of the node"), "`full-connect`"],
+        ["a reconnect in a storm: the node", _quantity(c.back, "µs"), "`storm`"],
+        ["the same: PostgreSQL", _quantity(c.back_postgres, "µs"), "`storm`"],
+        ["the same: Redis", _quantity(c.back_redis, "µs"), "`storm`"],
     ]
     second = [
-        ["CPU of the nodes for deliveries", _say(_times(c.node, NODES / 100), "cores")],
+        ["CPU of the nodes for deliveries", _quantity(_times(c.node, NODES / 100), "cores")],
         ["bytes out, not compressed", _bits(PLAIN * SHOWN * MILLION)],
         ["bytes out, compressed for all viewers", _bits(COMPRESSED * SHOWN * MILLION)],
         ["bytes out without a sample, not compressed", _bits(PLAIN * SENT * MILLION)],
@@ -112,14 +112,14 @@ def text(measurements: Measurements, about: str) -> str:
             "Redis: limits of the senders, and the other costs of a message",
             _share(_times(c.message_redis, SENT)),
         ],
-        ["Redis: heartbeats", _say(c.beats, "% of its core", 1)],
+        ["Redis: heartbeats", _quantity(c.beats, "% of its core", 1)],
         ["PostgreSQL: storing", _share(_times(c.message_postgres, SENT))],
     ]
     returns = [
-        ["Redis, one core", _say(_times(c.back_redis, MILLION / 1e6), "s")],
-        ["PostgreSQL, sum of its cores", _say(_times(c.back_postgres, MILLION / 1e6), "s")],
-        ["each node, one core, its 5000 viewers", _say(_times(c.back, VIEWERS / 1e6), "s", 1)],
-        ["memory of Redis for presence", _say(_times(c.person, MILLION / 1e6), "MB")],
+        ["Redis, one core", _quantity(_times(c.back_redis, MILLION / 1e6), "s")],
+        ["PostgreSQL, sum of its cores", _quantity(_times(c.back_postgres, MILLION / 1e6), "s")],
+        ["each node, one core, its 5000 viewers", _quantity(_times(c.back, VIEWERS / 1e6), "s", 1)],
+        ["memory of Redis for presence", _quantity(_times(c.person, MILLION / 1e6), "MB")],
     ]
     return DOCUMENT.format(
         about=about,
@@ -127,7 +127,7 @@ def text(measurements: Measurements, about: str) -> str:
         second=table(["what", "sum of all nodes"], second),
         returns=table(["resource", "cost"], returns),
         returns_rate=_rate(c.back_redis),
-        room_rate=_say(c.room_rate, "messages a second"),
+        room_rate=_quantity(c.room_rate, "messages a second"),
         publish_rate=_rate(c.publish),
     )
 
@@ -136,13 +136,13 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _say(value: float | None, unit: str, digits: int = 0) -> str:
+def _quantity(value: float | None, unit: str, digits: int = 0) -> str:
     return "not measured" if value is None else f"{value:,.{digits}f} {unit}"
 
 
 def _share(us: float | None) -> str:
-    """Return what µs in each second are of a core."""
-    return _say(_times(us, 1e-4), "% of a core", 1)
+    """Return µs a second as a share of a core."""
+    return _quantity(_times(us, 1e-4), "% of a core", 1)
 
 
 def _rate(us: float | None) -> str:

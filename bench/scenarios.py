@@ -7,38 +7,38 @@ from enum import Enum, auto
 from bench.servers import AT_ONCE, CLUSTER, GATEWAY, WRITERS
 
 
-class Place(Enum):
-    """What a scenario is played on."""
+class Setup(Enum):
+    """The servers of a scenario."""
 
     ALONE = auto()  # one server, engine only
-    CROSS = auto()  # two over Redis: senders on one, members on the other
-    LONE = auto()  # two over Redis: everybody on one
-    FULL = auto()  # one with Redis and PostgreSQL, everything on
-    MIXED = auto()  # the same, while others use HTTP
+    CROSS = auto()  # two with Redis: senders on one, members on the other
+    LONE = auto()  # two with Redis: all clients on one
+    FULL = auto()  # one with Redis and PostgreSQL, and all services
+    MIXED = auto()  # the same, with HTTP requests
     TLS = auto()  # one server, engine only, behind HAProxy
     FAR = auto()  # one server, engine only, behind a slow network
-    PROGRAM = auto()  # a program that is its own load, with Redis and PostgreSQL
+    PROGRAM = auto()  # a program that creates its own load, with Redis and PostgreSQL
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One measurement. `options` are the load client's, `servers` names from servers.py, those that matter first."""
+    """One measurement. `options` are the load client's, `servers` names of servers.py, the most important first."""
 
     name: str
     title: str
     options: str
     servers: tuple[str, ...]
-    place: Place = Place.ALONE
-    settings: tuple[tuple[str, str], ...] = ()  # of the gateway, that differ from those of stage.py
+    setup: Setup = Setup.ALONE
+    settings: tuple[tuple[str, str], ...] = ()  # of the gateway, where they differ from those of stage.py
 
 
-# A sender stands for some dozens of people, and sends about 50 messages a second. So it has a higher limit, but a
-# shorter window, in which there are little more messages than the 20 of a person who talks as much as the shop allows.
+# A sender represents some dozens of people, and sends about 50 messages a second. So it has a higher limit with a
+# shorter window, which contains little more than the 20 messages that the default limit allows a person.
 CHAT_LIMIT, CHAT_WINDOW = 200, 1  # messages, s
 MEMBERS = 1000
 LARGE_ROOMS = (2000, 5000)
 SHOW_RATES = (20, 50)  # messages a second
-STORMS = (2000, 10_000)  # clients that come back at once
+STORMS = (2000, 10_000)  # clients that reconnect at the same time
 
 _NODES = (GATEWAY, "node-ws", "node-uws", "python")
 _PAIR = (GATEWAY, "node-classic", "node-sharded")
@@ -53,7 +53,7 @@ def storm(clients: int) -> Scenario:
         "and the delays of the official client; another client sends once a second in each room",
         f"-x -m storm -n {clients} -s 64 -r 64 -q 64 -W 3 -t 60",
         (GATEWAY,),
-        Place.FULL,
+        Setup.FULL,
         (("CHAT_DISPLAY_RATE", "50"),),
     )
 
@@ -89,14 +89,14 @@ SCENARIOS = (
         "two nodes: 4 senders on one, 500 members of the room on the other, 8 messages in flight",
         "-m chat -D -j -n 500 -s 4 -r 1 -w 2",
         _PAIR,
-        Place.CROSS,
+        Setup.CROSS,
     ),
     Scenario(
         "lone",
         "two nodes: 64 senders on one, each alone in a room; no members of these rooms on the other",
         "-m chat -D -n 0 -s 64 -r 64 -w 4",
         _PAIR,
-        Place.LONE,
+        Setup.LONE,
     ),
     Scenario(
         "ingest",
@@ -109,21 +109,21 @@ SCENARIOS = (
         "everything on, 64 rooms: 64 senders, each alone in a room, up to 4 messages without an ack",
         "-x -m chat -n 0 -s 64 -r 64 -w 4",
         _FULL,
-        Place.FULL,
+        Setup.FULL,
     ),
     Scenario(
         "full-room",
         "everything on, 8 rooms: 64 senders, 8 in each room, up to 4 messages without an ack",
         "-x -m chat -n 0 -s 64 -r 8 -w 4",
         _FULL,
-        Place.FULL,
+        Setup.FULL,
     ),
     Scenario(
         "full-few",
         "everything on, smaller batches: 16 senders, each alone in a room, one message without an ack",
         "-x -m chat -n 0 -s 16 -r 16 -w 1",
         _FULL,
-        Place.FULL,
+        Setup.FULL,
     ),
     Scenario(
         "writers",
@@ -131,7 +131,7 @@ SCENARIOS = (
         "and 8 messages in flight; without sockets, limits and members",
         "--writers 40 --ahead 8",
         (WRITERS,),
-        Place.PROGRAM,
+        Setup.PROGRAM,
     ),
     Scenario(
         "cluster",
@@ -139,7 +139,7 @@ SCENARIOS = (
         "messages at a time; 20,000 people join one room; only heartbeats",
         "--nodes 200 --people 20000",
         (CLUSTER,),
-        Place.PROGRAM,
+        Setup.PROGRAM,
     ),
     Scenario("connect", "3000 clients with tokens, 64 at a time, then idle", "-m connect -n 3000 -c 64", _NODES),
     Scenario(
@@ -153,7 +153,7 @@ SCENARIOS = (
         "the same with everything on, in `/chat`: token, revocations, account",
         "-x -m connect -n 3000 -c 64",
         _FULL,
-        Place.FULL,
+        Setup.FULL,
     ),
     Scenario(
         "steady",
@@ -183,7 +183,7 @@ SCENARIOS = (
         "history, 35 reads and 5 stock changes a second over HTTP",
         "-x -m rate -n 1000 -s 30 -q 30 -u 20",
         (GATEWAY,),
-        Place.MIXED,
+        Setup.MIXED,
         (("CHAT_DISPLAY_RATE", "50"),),
     ),
     *(storm(clients) for clients in STORMS),
@@ -192,14 +192,14 @@ SCENARIOS = (
         "500 members, 20 messages/s, behind HAProxy with TLS",
         "-m rate -n 500 -s 1 -q 20",
         (GATEWAY, "node-ws"),
-        Place.TLS,
+        Setup.TLS,
     ),
     Scenario(
         "tls-connect",
         "1000 clients connect through HAProxy with TLS, each by a full handshake",
         "-m connect -n 1000 -c 64",
         (GATEWAY, "node-ws"),
-        Place.TLS,
+        Setup.TLS,
     ),
     Scenario(
         "far",
@@ -207,7 +207,7 @@ SCENARIOS = (
         "each direction",
         "-m rate -n 100 -s 1 -q 20",
         (GATEWAY, "node-ws", "node-uws"),
-        Place.FAR,
+        Setup.FAR,
     ),
     Scenario(
         "slow",
@@ -217,7 +217,7 @@ SCENARIOS = (
     ),
 )
 
-# Not repeated: these are far from their goals, by factors, or take long.
+# Not repeated: these exceed their goals by factors, or take long.
 ONCE = frozenset(("fan-out", "hot", "rooms", "cross", "connect-3", "slow", "storm"))
 
 # For the plots: the points of each line.
@@ -244,12 +244,12 @@ SWEEPS = (
 
 
 def family(scenario: Scenario) -> str:
-    """Return the name that a scenario shares with those of other sizes or rates."""
+    """Return the name of a scenario without its size or rate."""
     return scenario.name.partition(" ")[0]
 
 
 def timed(scenario: Scenario, seconds: float, warm_up: float) -> Scenario:
-    """Return the scenario with another measuring time, if time ends it."""
+    """Return the scenario with another measuring time, if it ends by time."""
     if WRITERS in scenario.servers or re.search("-m (chat|rate)", scenario.options):
         return replace(scenario, options=f"-t {seconds} -W {warm_up} {scenario.options}")
     return scenario

@@ -1,4 +1,4 @@
-"""What is measured: the gateway, its peers, and how each is started on a core of its own. Used by stage.py."""
+"""The measured servers, the gateway and its peers, each on a core of its own. Used by stage.py."""
 
 import os
 import select
@@ -17,15 +17,15 @@ from gateway.dev.server_process import with_parent
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 PEERS = HERE / "peers"
-START = 60.0  # s that a server may take to be ready, on a busy machine
+START = 60.0  # s for a server to be ready, on a busy machine
 
 GATEWAY = "gateway"
-AT_ONCE = "gateway-at-once"  # large rooms are not gathered for
-WRITERS = "writers"  # many nodes' ways of writing, in one process
+AT_ONCE = "gateway-at-once"  # without the window of large rooms
+WRITERS = "writers"  # the chat services of many nodes, in one process
 
-CLUSTER = "cluster"  # many nodes' presence and subscriptions, in one process
+CLUSTER = "cluster"  # presence and subscriptions of many nodes, in one process
 
-# What a row of the tables calls them.
+# Their names in tables.
 TITLES = {
     GATEWAY: "gateway",
     "node-ws": "Node, ws",
@@ -44,7 +44,7 @@ TITLES = {
 _NODE = ["node", str(PEERS / "node_sio.js"), "--port", "{port}"]
 _ENGINE = [sys.executable, "-m", "bench.gateway_engine", "--port", "{port}"]
 
-# One server without a database; two of them that share a Redis; one with everything.
+# One server without a database; two of them that share a Redis; one with all services.
 ALONE = {
     GATEWAY: _ENGINE,
     AT_ONCE: _ENGINE,
@@ -74,7 +74,7 @@ class ServerError(Exception):
 class Server:
     """One server process, pinned to a core: a context manager.
 
-    `urls` fills the places in its command (redis, postgres); its own port is chosen here.
+    `urls` replaces the fields `{redis}` and `{postgres}` in the command; `{port}` is a free port.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Server:
 
     @property
     def complaints(self) -> str:
-        """What it wrote to stderr, if anything: Redis was away, a client was lost, it ran into an error."""
+        """Its output on stderr: errors, lost clients, outages of Redis."""
         return self._log.read_text(errors="replace").strip()
 
     def __enter__(self) -> Self:
@@ -120,7 +120,7 @@ class Server:
 
     def __exit__(self, *exception: object) -> None:
         if self._process is not None:
-            self._process.kill()  # nothing of it is needed any more, and a drain would take seconds
+            self._process.kill()  # a drain would take seconds
             self._process.wait()
             if self._process.stdout is not None:
                 self._process.stdout.close()
@@ -128,7 +128,7 @@ class Server:
 
 
 def build() -> None:
-    """Compile what is in C, if it is not there or older than its source. Raises ServerError."""
+    """Compile the C programs that are missing or older than their source. Raises ServerError."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     BUILD.mkdir(exist_ok=True)
     for source in (HERE / "load.c", HERE / "far.c", PEERS / "c_limit.c"):
@@ -145,17 +145,17 @@ def build() -> None:
 
 
 def pinned(core: int) -> list[str]:
-    """Return what a command begins with that runs on one core and ends with us, even if we are killed."""
+    """Return the prefix of a command that runs on one core and ends with this process, even if that is killed."""
     return with_parent(["taskset", "-c", str(core)], signal.SIGKILL)
 
 
 def inherited() -> dict[str, str]:
-    """Of our own environment, what a server needs."""
+    """Return the variables of our environment that a server needs."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody has."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

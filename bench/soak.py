@@ -1,11 +1,11 @@
-"""What grows: two nodes under mixed load for a long time. `python -m bench.soak --minutes 60` prints slopes.
+"""Finds leaks: two nodes under mixed load for a long time. `python -m bench.soak --minutes 60` prints slopes.
 
-Shows begin and end, people come and go as guests and members on all namespaces, talk, buy, moderate, log in and out.
-All retentions are minutes, so that every kind of row and key is made and forgotten within a quarter of an hour:
-what still grows in the second half of the run is never forgotten. Accounts are kept for good, and are not made here.
+Shows begin and end; guests and members connect to all namespaces, chat, buy, moderate, log in and out. All retentions
+are minutes, so that every kind of row and key is created and deleted within a quarter of an hour: rows and keys whose
+number still grows in the second half of the run are never deleted. Accounts are never deleted, and not created here.
 
-Slopes are those of a straight line through the second half of the run. The rate of the load does not matter for them; a
-busy machine only makes it smaller. Not part of `make bench`: it has no goals and no peers.
+Slopes are those of a straight line through the second half of the run. They do not depend on the rate of the load,
+which is lower on a busy machine. Not part of `make bench`: it has no goals and no peers.
 """
 
 import argparse
@@ -40,17 +40,17 @@ from tests.cluster.shop import PASSWORD, Person, Shop
 from tests.doubles import stand_in
 from tests.support import Databases, Node, server_folder
 
-VISITORS = 3.0  # that come in a second
-SAMPLE = 10.0  # s between two looks
-SHOW = 60.0  # s that a show lasts
+VISITORS = 3.0  # new ones a second
+SAMPLE = 10.0  # s between two samples
+SHOW = 60.0  # s of a show
 SHOWS = 3  # at the same time
-PEOPLE = 150  # members, who come again and again
-STAY = 20.0  # s that a visitor stays at the most
+PEOPLE = 150  # accounts, each of which visits many times
+STAY = 20.0  # s of a visit at most
 MODERATE = 3.0  # s between two acts of moderation in a show
-LOGINS = 0.15  # of the members' visits: each costs a password's hash
-END = 15.0  # s for those who are there at the end to go
+LOGINS = 0.15  # of the accounts' visits: each login costs a password hash
+END = 15.0  # s for the last visits to end
 
-# Everything is forgotten within minutes.
+# All rows and keys are deleted within minutes.
 SHORT = {
     "MESSAGE_RETENTION": "2m",
     "DELETION_RETENTION": "1m",
@@ -77,18 +77,18 @@ TABLES = """
     SELECT relname AS name, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables ORDER BY relname
 """
 
-Sample = dict[str, float]  # by what was counted
+Sample = dict[str, float]  # values by name
 
 
 def key_kind(key: str) -> str:
-    """Return what a Redis key is for: its name without ids."""
+    """Return the kind of a Redis key: its name without ids."""
     parts = re.sub(r"\{[^}]*\}", "{}", key).split(":")
     words = [part if re.fullmatch(r"[a-z_-]{2,20}|\{\}", part) else "*" for part in parts]
     return ":".join(word for word, _ in itertools.groupby(words))
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
-    """Return the growth per minute of values at moments in s: least squares."""
+    """Return the growth per minute, by least squares, of (time in s, value) pairs."""
     if len(samples) < 2:
         return 0.0
     line = statistics.linear_regression([moment for moment, _ in samples], [value for _, value in samples])
@@ -96,7 +96,7 @@ def slope(samples: Sequence[tuple[float, float]]) -> float:
 
 
 class Soak:
-    """Two nodes, their servers, the load on them, and what was seen of them."""
+    """Two nodes, their servers, the load on them, and the samples."""
 
     def __init__(self, shop: Shop, servers: Stack, rate: float) -> None:
         self._shop = shop
@@ -105,20 +105,20 @@ class Soak:
         self._people: list[Person] = []
         self._numbers = itertools.count(1)
         self.samples: list[tuple[float, Sample]] = []
-        self.done: collections.Counter[str] = collections.Counter()  # what people did, and what went wrong
+        self.done: collections.Counter[str] = collections.Counter()  # acts and errors
 
     async def run(self, seconds: float, database: asyncpg.Pool) -> None:
-        """Load and look for so long."""
+        """Create load and take samples for `seconds`."""
         self._people = await self._shop.clients(PEOPLE)
-        looking = asyncio.create_task(self._look(database))
+        sampling = asyncio.create_task(self._sample(database))
         shows = [asyncio.create_task(self._shows(number, seconds)) for number in range(SHOWS)]
         await asyncio.sleep(seconds)
         for task in shows:
             task.cancel()
         await asyncio.gather(*shows, return_exceptions=True)
         await asyncio.sleep(END)
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
 
     # --- the load -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Soak:
         return random.randrange(len(self._shop.nodes))
 
     async def _ask(self, method: str, path: str, token: str | None = None, body: Any = None, **more: Any) -> Any:
-        """Ask some node; any answer but a fault of the server will do."""
+        """Send a request to one of the nodes. Raises AssertionError for an answer that is a fault of the server."""
         status = {200, 201, 202, 204, 400, 401, 403, 404, 409}
         return await self._shop.request(method, path, token=token, body=body, node=self._node(), status=status, **more)
 
@@ -158,7 +158,7 @@ class Soak:
         await self._ask("POST", f"/streams/{key}/stop", owner.token)
 
     async def _visit(self, key: str, products: list[dict[str, Any]]) -> None:
-        """Somebody comes, looks, talks, buys and goes, in good order or not."""
+        """Connect, join, chat and buy as one visitor, and disconnect with or without leaving first."""
         session, who = await self._session()
         token, guest = session["accessToken"], who is None
         async with raw_websocket(self._shop.urls[self._node()]) as socket:
@@ -181,7 +181,7 @@ class Soak:
             await self._ask("POST", "/auth/logout", session["accessToken"], {"refreshToken": session["refreshToken"]})
 
     async def _session(self) -> tuple[dict[str, Any], Person | None]:
-        """Somebody who came as a guest, logs in, or has a token from before."""
+        """Return the session of a guest, of a login, or of an account with a token."""
         if random.random() < 0.4:
             return await self._ask("POST", "/auth/guest", body={}), None
         who = random.choice(self._people)
@@ -191,7 +191,7 @@ class Soak:
         return {"accessToken": self._shop.token(who, exp=round(time.time()) + 60)}, who
 
     async def _buy(self, token: str, product: dict[str, Any]) -> None:
-        """Order something; pay for it, cancel it, or forget it."""
+        """Place an order; pay it, cancel it, or let it expire."""
         body = {"items": [{"productId": product["id"], "quantity": 1}]}
         headers = {"Idempotency-Key": f"soak-{next(self._numbers)}"}
         order = await self._ask("POST", "/orders", token, body, headers=headers)
@@ -205,7 +205,7 @@ class Soak:
                 await self._ask("POST", f"/orders/{order['id']}/paid", (await self._shop.owner()).token)
 
     async def _moderate(self, key: str, products: list[dict[str, Any]], ends: float) -> None:
-        acts = [self._erase, self._sanction, self._tell, self._trade]
+        acts = [self._erase, self._sanction, self._notify, self._trade]
         while time.monotonic() < ends:
             act = random.choice(acts)
             await self._safely("moderation", lambda act=act: act(key, products))  # type: ignore[misc]
@@ -229,7 +229,7 @@ class Soak:
             for event in ("chat:mute-user", "chat:ban-user"):
                 await socket.answer(request("/chat", event, liveId=key, userId=who.id, seconds=5))
 
-    async def _tell(self, _key: str, _products: list[dict[str, Any]]) -> None:
+    async def _notify(self, _key: str, _products: list[dict[str, Any]]) -> None:
         admin, who = await self._shop.owner(), random.choice(self._people)
         body = {"userId": who.id, "title": "Soak", "message": "of interest"}
         await self._ask("POST", "/notifications", admin.token, body)
@@ -243,9 +243,9 @@ class Soak:
         await self._ask("GET", f"/products?streamKey={key}")
         await self._ask("GET", "/streams/active")
 
-    # --- what is there ------------------------------------------------------------------------------------------------
+    # --- samples ------------------------------------------------------------------------------------------------------
 
-    async def _look(self, database: asyncpg.Pool) -> None:
+    async def _sample(self, database: asyncpg.Pool) -> None:
         begun = time.monotonic()
         processes = [psutil.Process(node.pid) for node in self._shop.nodes]
         assert self._servers.redis is not None
@@ -266,7 +266,7 @@ class Soak:
                 await asyncio.sleep(SAMPLE)
 
     def _grown(self) -> list[tuple[str, list[float]]]:
-        """Return what was counted: the first value, the middle, last and largest one, and the growth per minute."""
+        """Return for each name the first, middle, last and largest value, and the growth per minute."""
         half = self.samples[len(self.samples) // 2 :]
         rows = []
         for name in sorted({name for _, seen in self.samples for name in seen}):
@@ -276,12 +276,12 @@ class Soak:
         return rows
 
     def memory(self) -> list[list[str]]:
-        """Return the rows of the processes' memory and descriptors, and of everything that Redis holds."""
+        """Return the rows of the processes' memory and descriptors, and of Redis' memory."""
         shown = [(name, values) for name, values in self._grown() if re.match("node|redis used", name)]
         return [[name, *(f"{value:.1f}" for value in values[:-1]), f"{values[-1]:+.2f}"] for name, values in shown]
 
     def report(self) -> str:
-        """Return a table of what was there and how it grew."""
+        """Return a table of all values and their growth, the acts, and the nodes' logs."""
         lines = [f"{'':44}{'first':>10}{'half':>10}{'last':>10}{'most':>10}{'a minute':>10}"]
         for name, (*values, growth) in self._grown():
             lines.append(f"{name:44}{''.join(f'{value:10.1f}' for value in values)}{growth:+10.2f}")
@@ -299,7 +299,7 @@ def request(namespace: str, event: str, **payload: Any) -> str:
 
 
 async def listen(socket: RawSocket, seconds: float) -> None:
-    """Read for a while what a visitor hears."""
+    """Read and drop a visitor's events for some seconds."""
     try:
         await socket.until("never", within=seconds)
     except TimeoutError:
@@ -307,7 +307,7 @@ async def listen(socket: RawSocket, seconds: float) -> None:
 
 
 async def _soaked(minutes: float, rate: float, changes: Mapping[str, str]) -> Soak:
-    """Run; return what was seen."""
+    """Run, and return the result."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
         servers = stack.enter_context(Stack(folder, durable=False))
@@ -326,7 +326,7 @@ async def _soaked(minutes: float, rate: float, changes: Mapping[str, str]) -> So
 
 
 def write(minutes: float) -> str:
-    """Run, and write what the memory did to `docs/performance/soak.md`; return the whole report."""
+    """Run, and write the growth of memory to `docs/performance/soak.md`; return the whole report."""
     moment, load = datetime.now(UTC), os.getloadavg()[0]
     run = uvloop.run(_soaked(minutes, VISITORS, {}))
     about = (

@@ -1,4 +1,4 @@
-"""Where a measurement takes place: the servers it needs, started and filled, and the load client. Used by run.py."""
+"""Starts and fills the servers of a measurement, and runs the load client. Used by run.py."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from uuid import uuid4
 import psutil
 
 from bench import proxies
-from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, Place, Scenario
+from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, Scenario, Setup
 from bench.servers import ALONE, BUILD, FULL, GATEWAY, PAIR, SETTINGS, Server, inherited, pinned
 from bench.visitors import Visitors
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
@@ -38,14 +38,14 @@ from models.main.user import User
 
 USERS = 10_000
 STREAMS = 64  # keys s1, s2, …
-PATIENCE = 120.0  # s that one run of the load client may take
+TIMEOUT = 120.0  # s for one run of the load client
 NO_LIMIT = "1000000/10 seconds"
 
-Measurement = dict[str, Any]  # what the load client answers, with what stage.py adds to it
+Measurement = dict[str, Any]  # the output of the load client, and values that stage.py adds
 
 
 class FailedError(Exception):
-    """A run that gave no number; the text says why."""
+    """A measurement failed; the text says why."""
 
 
 class Stage:
@@ -62,7 +62,7 @@ class Stage:
         self._secret = secrets.token_urlsafe(32)
 
     def __enter__(self) -> Self:
-        os.sched_setaffinity(0, {self._other_core})  # and so is everything that is started from here
+        os.sched_setaffinity(0, {self._other_core})  # inherited by all processes that are started from here
         with ExitStack() as opening:
             self._folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="dorami-bench-")))
             self._folder.chmod(0o711)  # for the user that PostgreSQL runs as when we are root
@@ -87,20 +87,20 @@ class Stage:
         self._open.close()
 
     def measure(self, scenario: Scenario, server: str) -> Measurement:
-        """One run, with servers that were started for it. Raises FailedError or ServerError."""
-        places = {
-            Place.ALONE: self._alone,
-            Place.CROSS: self._cross,
-            Place.LONE: self._lone,
-            Place.FULL: self._full,
-            Place.MIXED: self._mixed,
-            Place.TLS: self._tls,
-            Place.FAR: self._far,
-            Place.PROGRAM: self._program,
+        """Start the servers of a scenario, and return the measurement. Raises FailedError or ServerError."""
+        setups = {
+            Setup.ALONE: self._alone,
+            Setup.CROSS: self._cross,
+            Setup.LONE: self._lone,
+            Setup.FULL: self._full,
+            Setup.MIXED: self._mixed,
+            Setup.TLS: self._tls,
+            Setup.FAR: self._far,
+            Setup.PROGRAM: self._program,
         }
-        return places[scenario.place](scenario, server)
+        return setups[scenario.setup](scenario, server)
 
-    # --- the places ---------------------------------------------------------------------------------------------------
+    # --- the setups ---------------------------------------------------------------------------------------------------
 
     def _alone(self, scenario: Scenario, name: str) -> Measurement:
         with self._server(ALONE[name], self._core, **SETTINGS.get(name, {})) as server:
@@ -113,7 +113,7 @@ class Stage:
         with self._server(FULL[name], self._core, **settings) as server:
             started = len(_lines(pauses))
             before = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
-            # In a storm it may complain: refusing some for a moment is how it keeps the others.
+            # In a storm it may log warnings: it refuses some clients temporarily to serve the others.
             measurement = self._load(scenario, [server], server, calm="-m storm" not in scenario.options)
             messages, calls = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
             if calls > before[1]:
@@ -122,7 +122,7 @@ class Stage:
         return measurement
 
     def _mixed(self, scenario: Scenario, name: str) -> Measurement:
-        """Do what people do apart from talking, too: look at products and shows; and change a stock now and then."""
+        """Send HTTP requests during the load: reads of products and shows, and changes of a stock."""
         asyncio.run(_empty(self._settings()))
         with (
             self._server(FULL[name], self._core, HTTP_RATE_LIMIT=NO_LIMIT, **dict(scenario.settings)) as server,
@@ -132,7 +132,7 @@ class Stage:
         return measurement | visitors.result()
 
     def _tls(self, scenario: Scenario, name: str) -> Measurement:
-        """Have HAProxy with TLS in front; its CPU is the second one."""
+        """Put HAProxy with TLS in front of the server; its CPU is the second value."""
         with (
             self._server(ALONE[name], self._core) as server,
             proxies.tls(server.port, self._other_core, self._folder) as front,
@@ -140,7 +140,7 @@ class Stage:
             return self._load(scenario, [server], server, port=front.port, others=[front.pid])
 
     def _far(self, scenario: Scenario, name: str) -> Measurement:
-        """Have a slow network between the load client and the server."""
+        """Put a slow network between the load client and the server."""
         with (
             proxies.far(self._other_core) as far,
             self._server([*far.server, *ALONE[name]], self._core, HOST=far.address) as server,
@@ -148,7 +148,7 @@ class Stage:
             return self._load(scenario, [server], server, prefix=far.client, address=far.address)
 
     def _program(self, scenario: Scenario, name: str) -> Measurement:
-        """Run the program of this name, which answers like the load client."""
+        """Run the module of this name, whose output is like that of the load client."""
         settings = self._settings()
         asyncio.run(_empty(settings))
         environment = inherited() | {
@@ -163,7 +163,7 @@ class Stage:
         return self._run(command, environment)
 
     def _cross(self, scenario: Scenario, name: str) -> Measurement:
-        """Have the senders on the first server, and all members on the second, on the measured core."""
+        """Connect the senders to one server, and all members to the other one, on the measured core."""
         url = self._redis_url()
         with (
             self._server(PAIR[name], self._other_core, url) as senders,
@@ -173,7 +173,7 @@ class Stage:
             return self._load(scenario, [members, senders], senders)
 
     def _lone(self, scenario: Scenario, name: str) -> Measurement:
-        """Have everybody on the first server, on the measured core; on the second only a client in another room."""
+        """Connect all clients to one server, on the measured core; the other one has only a client in another room."""
         url = self._redis_url()
         with (
             self._server(PAIR[name], self._core, url) as busy,
@@ -195,10 +195,10 @@ class Stage:
                 "REDIS_URL": urls["redis"],
                 "JWT_SECRET": self._secret,
                 "JWT_EXPIRATION": "2h",
-                # One address and few users ask for what a crowd would ask for; the limits are counted all the same.
+                # One address and few users make the requests of many people: high limits, which are still counted.
                 "MAX_ADDRESS_CONNECTIONS": "100000",
                 "CHAT_RATE_LIMIT": f"{CHAT_LIMIT}/{CHAT_WINDOW} seconds",
-                "CHAT_DISPLAY_RATE": "0",  # the peers show everything, too
+                "CHAT_DISPLAY_RATE": "0",  # the peers show all messages, too
                 "CHAT_LIMIT": str(CHAT_LIMIT),
                 "CHAT_WINDOW": str(CHAT_WINDOW),
             }
@@ -221,28 +221,28 @@ class Stage:
         """Return the results of the load client. The first server has the members; CPU times are in their order.
 
         Args:
-            port: Where the clients connect; unless given, to the servers themselves.
+            port: The port for clients, by default those of the servers.
             others: Processes whose CPU times follow those of the servers.
-            prefix: What the command of the load client begins with.
-            address: Of the servers.
-            calm: Whether a server that writes to its log makes a failure.
+            prefix: The prefix of the load client's command.
+            address: The address of the servers.
+            calm: Whether output of a server on stderr is a failure.
         """
         pids = ",".join(map(str, [*(server.pid for server in servers), *others]))
         options = ["-p", str(port or servers[0].port), "-P", str(port or sent_to.port), "-h", address]
         options += ["-k", pids, "-K", str(self._redis.pid), "-G", str(self._postgres.pid)]
         measurement = self._run([*prefix, *self._client([*options, *scenario.options.split()])])
-        # A node that lost Redis for a moment delivers to its own clients alone, and is fast at that.
+        # A node without Redis delivers only to its own clients, which is faster: such a measurement does not count.
         for server in servers:
             if calm and server.complaints:
                 raise FailedError(f"the server complained: {server.complaints[:300]}")
         return measurement
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
-        """Return what a command answers, and how many cores were used by others than us meanwhile."""
+        """Return the output of a command, and the number of cores that other processes used during it."""
         busy, ours, begun = _busy(), _ours(), time.monotonic()
         try:
             done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+                command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
             )
         except subprocess.TimeoutExpired:
             raise FailedError("the load client did not come to an end") from None
@@ -257,8 +257,8 @@ class Stage:
 
     @contextmanager
     def _bystander(self, port: int) -> Iterator[None]:
-        """Connect a client that is in no room, for a node without other clients."""
-        options = ["-m", "connect", "-n", "1", "-O", "900", "-H", str(PATIENCE), "-p", str(port)]
+        """Connect a client that joins no room to a node without other clients."""
+        options = ["-m", "connect", "-n", "1", "-O", "900", "-H", str(TIMEOUT), "-p", str(port)]
         client = subprocess.Popen(self._client(options), stdout=subprocess.DEVNULL)
         try:
             yield
@@ -267,7 +267,7 @@ class Stage:
             client.wait()
 
     def _redis_url(self) -> str:
-        """Return an empty logical database."""
+        """Return the URL of an empty logical database."""
         return self._redis.database_url(next(self._numbers) % self._redis.databases)
 
     def _settings(self) -> Settings:
@@ -282,13 +282,13 @@ class Stage:
 
 
 def _busy() -> float:
-    """Return the CPU time that all cores have worked so far, in s."""
+    """Return the CPU time of all cores so far, in s."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _ours() -> float:
-    """Return the CPU time that this process and all below it have used so far, in s."""
+    """Return the CPU time of this process and its descendants so far, in s."""
     total, us = 0.0, psutil.Process()
     for process in (us, *us.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
@@ -301,7 +301,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _batches(port: int) -> tuple[float, float]:
-    """Return how many messages a gateway has stored so far, and with how many calls of the database."""
+    """Return the number of messages that a gateway has stored so far, and of the database calls for them."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         text = response.read().decode()
     counts = [
@@ -315,7 +315,7 @@ def _batches(port: int) -> tuple[float, float]:
 
 
 async def _fill(settings: Settings) -> tuple[list[str], str, list[int]]:
-    """Make accounts, live streams and products; return the ids of the users, of an administrator, and of products."""
+    """Create accounts, live streams and products; return the ids of users, of an administrator, and of products."""
     database = Database(settings, Metrics())
     await database.open()
     try:
@@ -323,7 +323,7 @@ async def _fill(settings: Settings) -> tuple[list[str], str, list[int]]:
             User(id=uuid4(), email=f"u{n}@example.com", username=f"viewer_{n:05}", password_hash="none")
             for n in range(USERS)
         ]
-        # A node without an ADMIN warns, and a server that warns is not measured.
+        # Without an ADMIN a node logs a warning, which would be a failure.
         admin = User(id=uuid4(), email="admin@example.com", username="admin", password_hash="none", role="ADMIN")
         await User.bulk_create([*users, admin])
         for n in range(1, STREAMS + 1):
@@ -340,7 +340,7 @@ async def _fill(settings: Settings) -> tuple[list[str], str, list[int]]:
 
 
 async def _empty(settings: Settings) -> None:
-    """Forget what was said in the run before: all runs find the same tables."""
+    """Delete the messages of the run before, so that all runs have the same tables."""
     database = Database(settings, Metrics())
     await database.open()
     try:

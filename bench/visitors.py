@@ -1,4 +1,4 @@
-"""People who look around by HTTP while others talk, and a host who changes a stock. Used by stage.py."""
+"""HTTP load during a measurement: reads of visitors, and changes of a stock by a host. Used by stage.py."""
 
 import http.client
 import itertools
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 RATE = 40  # requests a second
-CHANGES = 8  # every so many requests one is a change of a stock
+CHANGES = 8  # one of so many requests is a change of a stock
 READS = (
     "/api/v1/products?streamKey=s1",
     "/api/v1/streams/active",
@@ -20,7 +20,7 @@ READS = (
 
 
 class Visitors:
-    """Asks at a fixed rate over one connection, in a thread of its own: a context manager."""
+    """Sends requests at a fixed rate over one connection, in a thread of its own: a context manager."""
 
     def __init__(self, port: int, token: str, products: Sequence[int]) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -41,7 +41,7 @@ class Visitors:
         self._connection.close()
 
     def result(self) -> dict[str, Any]:
-        """Return what it took by the clock. Requests that failed have no time and are said."""
+        """Return the durations of successful requests, and the first failures."""
         times = sorted(self._seconds) or [float("nan")]
         return {
             "http_p50_us": statistics.median(times) * 1e6,

@@ -1,7 +1,7 @@
-"""Several workers beside one, and what a hand-over costs. Run as `python -m bench.workers`.
+"""Compares two workers with one, and measures the cost of a hand-over. Run as `python -m bench.workers`.
 
 It writes `docs/performance/workers.md` and the section "Several workers" of `docs/performance.md`. CPU is that of the
-processes themselves, and of its repeats the lowest counts: what else runs can only add to it, by colder caches.
+processes. The lowest of the repeats counts: other processes can only increase it, because caches get colder.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from bench.tables import table
 from gateway.workers.seat import VARIABLE
 
 REQUESTS = 2000
-SESSIONS = 20  # of each worker: one may send no more than some 200 pongs
+SESSIONS = 20  # of each worker: a session may send only some 200 pongs
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
 class Look(NamedTuple):
-    """What the workers have done so far, by index."""
+    """The counters of the workers so far, by index."""
 
     cpu: dict[str, float]  # s
     messages: dict[str, float]
@@ -40,11 +40,11 @@ class Look(NamedTuple):
 
 
 class WorkerStage(Stage):
-    """Nodes of several workers, each on a core of its own as far as there are cores."""
+    """Nodes with several workers, each on a core of its own if there are enough cores."""
 
     @contextmanager
     def node(self, count: int) -> Iterator[tuple[Server, dict[str, psutil.Process]]]:
-        """Serve with so many workers; the processes by index."""
+        """Start a node with so many workers; yield it and its processes by index."""
         cores = [self._core, self._other_core]
         with self._server(FULL[GATEWAY], self._core, WORKERS=str(count), CONNECT_TIMEOUT="5m") as server:
             master = psutil.Process(server.pid)
@@ -55,7 +55,7 @@ class WorkerStage(Stage):
             yield server, processes
 
     def messages(self, count: int, scenario: Scenario) -> dict[str, float]:
-        """CPU per message by worker, and messages a second."""
+        """Return the CPU per message by worker and of all, and messages a second."""
         with self.node(count) as (server, processes):
             before = look(server.port, processes)
             measured = self._load(scenario, [server], server)
@@ -77,7 +77,7 @@ class WorkerStage(Stage):
 
 
 def look(port: int, processes: dict[str, psutil.Process]) -> Look:
-    """Read the clocks and counters of the workers."""
+    """Read the CPU times and counters of the workers."""
     cpu = {index: sum(process.cpu_times()[:2]) for index, process in processes.items()}
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         text = response.read().decode()

@@ -1,8 +1,8 @@
-"""One room written from many nodes, whose ways of writing are run in one process. Started by bench/run.py.
+"""Measures messages of one room from many nodes, whose chat services run in one process. Started by bench/run.py.
 
-A writer is what a node does between a checked message and its ack: the chat service with its batches, a connection to
-PostgreSQL, and connections of its own to Redis. Left out is what does not depend on the number of nodes: sockets,
-limits, members. So this finds what one room can take, and not what one node can.
+A writer is the part of a node between a checked message and its ack: the chat service with its batches, a connection to
+PostgreSQL, and its own connections to Redis. Sockets, limits and members do not depend on the number of nodes and are
+left out. So this measures the limit of one room, not of one node.
 """
 
 import argparse
@@ -38,7 +38,7 @@ NONE = cast("Any", None)  # joins are not measured
 
 
 class AllWords:
-    """Lets every text through."""
+    """A word filter without listed words."""
 
     def check(self, _live_id: str, text: str) -> str:
         """See the chat service's Words."""
@@ -46,7 +46,7 @@ class AllWords:
 
 
 class Writers:
-    """The chat services of all writers, and what came of their messages."""
+    """The chat services of all writers, and the results of their messages."""
 
     def __init__(self, chats: list[Chat], people: list[Principal]) -> None:
         self._chats = chats
@@ -56,13 +56,13 @@ class Writers:
         self.measuring = False
 
     async def write(self, ahead: int, warm_up: float, seconds: float) -> float:
-        """Keep so many messages of each writer on their way; return how long that was measured, in s."""
+        """Keep `ahead` messages of each writer in flight; return the measured time in s."""
         ends = time.monotonic() + warm_up + seconds
         numbers = itertools.count()
         async with asyncio.TaskGroup() as tasks:
-            for place, chat in enumerate(self._chats):
+            for number, chat in enumerate(self._chats):
                 for sender in range(ahead):
-                    person = self._people[(place * ahead + sender) % len(self._people)]
+                    person = self._people[(number * ahead + sender) % len(self._people)]
                     tasks.create_task(self._send(chat, person, numbers, ends))
             await asyncio.sleep(warm_up)
             self.measuring = True
@@ -112,10 +112,10 @@ def _cpu(pid: int) -> float:
 
 
 async def measure(writers: int, ahead: int, warm_up: float, seconds: float, pids: dict[str, int]) -> dict[str, Any]:
-    """Write; return the measurement."""
+    """Send messages and return the measurement."""
     settings = load(database_pool_size=writers, redis_pool_size=4, database_timeout="10s")
     async with AsyncExitStack() as stack:
-        database = Database(settings, Metrics())  # of all: each writer has one statement at a time
+        database = Database(settings, Metrics())  # shared: each writer has one statement at a time
         await database.open()
         stack.push_async_callback(database.close)
         people = await _people(database, writers * ahead)

@@ -8,7 +8,7 @@ from bench import scale
 from bench.chart import Axis, chart
 from bench.goals import CPU_PER_MESSAGE, GOALS, MESSAGES, NEEDED, REDIS, Goal, absolute, judge
 from bench.report import DETAILS, details, goals_table, replace_workers
-from bench.scenarios import SCENARIOS, SWEEPS, Place, Scenario, family, timed
+from bench.scenarios import SCENARIOS, SWEEPS, Scenario, Setup, family, timed
 from bench.servers import ALONE, CLUSTER, FULL, GATEWAY, PAIR, TITLES, WRITERS
 
 AT_MOST = Goal("ingest", "ingest", CPU_PER_MESSAGE, "node-ws", 0.5)
@@ -73,14 +73,14 @@ def test_every_goal_belongs_to_a_scenario() -> None:
         assert goal.reference is None or goal.reference in played[goal.scenario].servers, goal.what
         assert (goal.scenario, goal.ours) in NEEDED
     known = {
-        Place.CROSS: PAIR,
-        Place.LONE: PAIR,
-        Place.FULL: FULL,
-        Place.MIXED: FULL,
-        Place.PROGRAM: (WRITERS, CLUSTER),
+        Setup.CROSS: PAIR,
+        Setup.LONE: PAIR,
+        Setup.FULL: FULL,
+        Setup.MIXED: FULL,
+        Setup.PROGRAM: (WRITERS, CLUSTER),
     }
     for scenario in (*SCENARIOS, *SWEEPS):
-        assert set(scenario.servers) <= set(known.get(scenario.place, ALONE)), scenario.name
+        assert set(scenario.servers) <= set(known.get(scenario.setup, ALONE)), scenario.name
         assert set(scenario.servers) <= set(TITLES), scenario.name
     assert {family(scenario) for scenario in SCENARIOS} == set(DETAILS)
 
