@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("gateway", "namespaces", "models", "tests")
+FOLDERS = ("gateway", "namespaces", "models", "tests", "bench", "clients/python")
 FILES = [
     path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts
 ]

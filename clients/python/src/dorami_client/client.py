@@ -1,4 +1,4 @@
-"""The connection, which comes back by itself, and rooms, in which nothing is missed, doubled or out of order."""
+"""The connection, which reconnects by itself, and rooms, whose events arrive in order, each once."""
 
 import asyncio
 import itertools
@@ -21,23 +21,23 @@ log = logging.getLogger("dorami_client")
 Status = Literal["idle", "connecting", "connected", "recovering", "refused"]
 Listener = Callable[[Any], object]
 NAMESPACES = ("/", "/chat", "/streaming")
-OF_TOKEN = ("TOKEN_EXPIRED", "TOKEN_REVOKED", "AUTH_REQUIRED")  # refusals that another token may undo
+OF_TOKEN = ("TOKEN_EXPIRED", "TOKEN_REVOKED", "AUTH_REQUIRED")  # refusals after which another token may be accepted
 TOKENS = 2  # fresh tokens that may be refused in a row
-PAGE = 100  # messages of a page of the history
+PAGE = 100  # messages in a page of the history
 SAMPLED = 5.0  # s after `chat:sampled` in which missing places are expected
 
 
 def backoff(tries: int, asked: float | None = None) -> float:
-    """Return how many s to wait after try number `tries`, from 0; not less than the gateway `asked` for."""
-    spread = random.random()  # noqa: S311  so that clients do not all come at once
+    """Return the s to wait after try number `tries`, from 0; at least the `asked` s of the gateway."""
+    spread = random.random()  # noqa: S311  so that clients do not all return at once
     return max((asked or 0) * (1 + spread / 4), min(5.0, 0.5 * 2.0**tries) * (0.5 + spread))
 
 
 class Dorami:
-    """The gateway for one user. A context manager: inside it is connected, or is about to be again.
+    """The gateway for one user. A context manager, within which it is connected or reconnects.
 
-    `token` is an access token, or a coroutine function that takes `fresh` (the last one was refused or runs out) and
-    returns one, such as `Session.token`.
+    `token` is an access token, or a coroutine function that returns one, such as `Session.token`. Its argument `fresh`
+    is True if the last token was refused or is about to expire.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Dorami:
         self._runner: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._fresh = False
-        self._farewell: dict[str, Any] = {}  # what the gateway said before it ended the connection
+        self._farewell: dict[str, Any] = {}  # the last event before the gateway ended the connection
 
     # --- for applications ---------------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Connect, and come back until `close`. Returns when it is connected. Raises DoramiError when it is refused."""
+        """Connect, and reconnect until `close`. Returns when connected. Raises DoramiError if refused."""
         if self._runner is None:
             self._show("connecting")
             self._runner = asyncio.create_task(self._run(), name="dorami client")
@@ -77,7 +77,7 @@ class Dorami:
             raise self.error
 
     async def close(self) -> None:
-        """Disconnect. Requests and messages that wait fail with CLOSED."""
+        """Disconnect. Pending requests and messages fail with CLOSED."""
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
@@ -92,7 +92,7 @@ class Dorami:
         await self.close()
 
     def on_status(self, listener: Callable[[Status, DoramiError | None], object]) -> None:
-        """Call back with each new status and, unless it is connected, why."""
+        """Call `listener` with each new status, and with the error unless it is connected."""
         self._listeners.append(listener)
 
     def chat(self, live_id: str) -> "Chat":
@@ -132,7 +132,7 @@ class Dorami:
                 answer.set_result(ack)
 
         try:
-            with suppress(socketio.exceptions.SocketIOError):  # the end of the connection is told below
+            with suppress(socketio.exceptions.SocketIOError):  # the end of the connection sets `answer`
                 await client.emit(event, request, namespace=namespace, callback=answered)
             async with asyncio.timeout(within):
                 ack = await answer
@@ -146,7 +146,7 @@ class Dorami:
         return ack
 
     async def wake(self) -> None:
-        """Check the connection, when the network may have changed: one that does not answer within 4 s is given up."""
+        """Check the connection, when the network may have changed; reconnect if there is no answer within 4 s."""
         client = self._client
         try:
             await self.ask(self._namespaces[0], "auth:refresh", {"token": "-"}, within=4)
@@ -189,18 +189,18 @@ class Dorami:
             await asyncio.sleep(pause)
 
     async def _stay(self, connected: asyncio.Event) -> None:
-        """Connect, and return when the connection is over. Raises DoramiError when it is refused."""
+        """Connect, and return when the connection has ended. Raises DoramiError if refused."""
         token = await self._get_token(self._fresh)
         refusals: list[DoramiError] = []
         over = asyncio.Event()
         client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
 
-        def refused(told: Any) -> None:
-            if isinstance(told, dict) and "code" in (data := told.get("data") or {}):
-                refusals.append(DoramiError(**{"message": told["message"], **data}))
+        def refused(refusal: Any) -> None:
+            if isinstance(refusal, dict) and "code" in (data := refusal.get("data") or {}):
+                refusals.append(DoramiError(**{"message": refusal["message"], **data}))
 
         for namespace in self._namespaces:
-            client.on("*", self._heard(namespace), namespace=namespace)
+            client.on("*", self._handler(namespace), namespace=namespace)
             client.on("connect_error", refused, namespace=namespace)
             client.on("disconnect", lambda *_: over.set(), namespace=namespace)
         auth = {"token": token, "offset": False}
@@ -233,23 +233,23 @@ class Dorami:
             async with asyncio.timeout(1):
                 await client.eio.disconnect(abort=True)
 
-    def _heard(self, namespace: str) -> Callable[[str, Any], None]:
-        def heard(event: str, payload: Any) -> None:
-            said = payload.get("data") or payload
-            if "serverTime" in said:
-                self._renew_in(_seconds(said["serverTime"], said["expiresAt"]))
+    def _handler(self, namespace: str) -> Callable[[str, Any], None]:
+        def handle(event: str, payload: Any) -> None:
+            data = payload.get("data") or payload
+            if "serverTime" in data:
+                self._renew_in(_seconds(data["serverTime"], data["expiresAt"]))
             elif event == "auth:expiring":
                 self._renew_in(0)
             elif "reconnect" in payload:
                 self._farewell = payload
             for (of, _), room in self._rooms.items():
                 if of == namespace:
-                    room.hear(event, payload)
+                    room.take(event, payload)
 
-        return heard
+        return handle
 
     def _renew_in(self, left: float) -> None:
-        """Renew the token before it runs out in `left` s."""
+        """Renew the token before it expires in `left` s."""
         if self._renewal is not None:
             self._renewal.cancel()
         if callable(self._token):
@@ -264,7 +264,7 @@ class Dorami:
             ack = await self._request(self._namespaces[0], "auth:refresh", {"token": token}, self._answer_within)
             left = datetime.fromisoformat(ack["data"]["expiresAt"]).timestamp() - ack["ts"] / 1000
         except DoramiError as error:
-            left = 20.0 if error.retryable else 0.0  # else the gateway ends the sockets when it is time, and says why
+            left = 20.0 if error.retryable else 0.0  # else the gateway ends the sockets at the expiry
         self._renewal = None
         if left:
             self._renew_in(left)
@@ -293,8 +293,8 @@ class Dorami:
         self._show(status, error)
 
     def _show(self, status: Status, error: DoramiError | None = None) -> None:
-        told = self.error.code if self.error else None
-        if (status, error.code if error else None) != (self.status, told):
+        before = self.error.code if self.error else None
+        if (status, error.code if error else None) != (self.status, before):
             self.status, self.error = status, error
             self._changed.set()
             for listener in self._listeners:
@@ -307,13 +307,13 @@ class Dorami:
 
 
 class Room:
-    """A room: its events come in order, each once, and none is missed, whatever the connection does."""
+    """A room: its events arrive in order, each once, also after lost connections."""
 
     def __init__(
         self, dorami: Dorami, namespace: str, prefix: str, field: str, key: str, join: str, leave: str
     ) -> None:
-        self.cursor: Cursor | None = None  # the place up to which everything was received; may be set before `join`
-        self.answer: Any = None  # that of the last join
+        self.cursor: Cursor | None = None  # the place up to which all events were received; may be set before `join`
+        self.answer: Any = None  # the answer to the last join
         self._dorami, self._namespace, self._name = dorami, namespace, prefix + key
         self._field, self._key, self._join, self._leave = field, key, join, leave
         self._listeners: dict[str, list[Listener]] = {}
@@ -324,7 +324,7 @@ class Room:
         self._joining: asyncio.Task[None] | None = None
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call back with the `data` of an event, or the event itself where it has none."""
+        """Call `listener` with the `data` of an event, or with the payload if it has no `data`."""
         self._listeners.setdefault(event, []).append(listener)
 
     async def join(self) -> Any:
@@ -339,7 +339,7 @@ class Room:
         """Leave the room."""
         self._wanted, self.cursor = False, None
         self.down()
-        with suppress(DoramiError):  # who is not connected is not in a room
+        with suppress(DoramiError):  # without a connection the client is in no room
             await self._dorami.ask(self._namespace, self._leave, {self._field: self._key})
 
     def up(self) -> None:
@@ -360,7 +360,7 @@ class Room:
         self._wanted = False
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(error)
-            self._joined.exception()  # nobody may wait for it
+            self._joined.exception()  # marks it as retrieved, in case no caller waits
 
     async def _enter(self) -> None:
         for tries in itertools.count():
@@ -384,14 +384,14 @@ class Room:
             self._joined.set_result(answer)
         held, self._held = self._held, []
         for event, payload in held:
-            self.hear(event, payload)
+            self.take(event, payload)
 
     async def _missed(self, _answer: Any, _since: Cursor | None) -> list[Any]:
-        """Return what was missed since a place that the answer to a join begins after."""
+        """Return the missed events since a cursor that the answer to a join does not recover."""
         return []
 
-    def hear(self, event: str, payload: Any) -> None:
-        """Take an event of the namespace."""
+    def take(self, event: str, payload: Any) -> None:
+        """Handle an event of the namespace; ignore those of other rooms."""
         data = payload.get("data") or payload
         named = next((data[name] for name in ("liveId", "streamKey", "streamId") if data.get(name)), self._key)
         if not self._wanted or (payload["room"] != self._name if "room" in payload else named != self._key):
@@ -399,13 +399,13 @@ class Room:
         if not self._inside:
             self._held.append((event, payload))
         elif "room" not in payload or self.cursor is None:
-            self._tell(event, data)
+            self._call(event, data)
         elif payload["epoch"] == self.cursor["epoch"] and (
             payload["seq"] <= self.cursor["seq"] + 1 or time.monotonic() < self._sampled
         ):
             self._apply(event, payload, payload["seq"])
         else:
-            self.up()  # something is missing before this, or the log is another one; the answer has this, too
+            self.up()  # events before it are missing, or the log is another one; the answer includes this event, too
         if event == "chat:sampled":
             self._sampled = time.monotonic() + SAMPLED
 
@@ -413,9 +413,9 @@ class Room:
         if self.cursor is None or seq > self.cursor["seq"]:
             if self.cursor is not None:
                 self.cursor = {"epoch": self.cursor["epoch"], "seq": seq}
-            self._tell(event, payload.get("data") or payload)
+            self._call(event, payload.get("data") or payload)
 
-    def _tell(self, event: str, data: Any) -> None:
+    def _call(self, event: str, data: Any) -> None:
         for listener in self._listeners.get(event, ()):
             _call(listener, data)
 
@@ -427,17 +427,16 @@ class Chat(Room):
 
     def __init__(self, dorami: Dorami, live_id: str) -> None:
         super().__init__(dorami, "/chat", "live:", "liveId", live_id, "chat:join-room", "chat:leave-room")
-        self.gap: tuple[int, int] | None = None  # between these places nothing was read: it was too much
-        self._turn = asyncio.Lock()
+        self.gap: tuple[int, int] | None = None  # places of missed messages that were not read: they were too many
+        self._sending = asyncio.Lock()
 
     async def send(self, message: str, *, client_message_id: str | None = None) -> Sent:
-        """Send a message and return when it is stored, however often the connection is lost until then.
+        """Send a message and return when it is stored; repeat it after lost connections.
 
-        Messages are stored in the order of the calls. Raises DoramiError when the gateway refuses it, or `close` is
-        called.
+        Messages are stored in the order of the calls. Raises DoramiError if it is refused or `close` is called.
         """
         name = client_message_id or secrets.token_hex(12)
-        async with self._turn:
+        async with self._sending:
             for tries in itertools.count():
                 try:
                     await self.join()

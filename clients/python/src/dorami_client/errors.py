@@ -1,14 +1,14 @@
-"""The one error of the package."""
+"""The error of the package."""
 
 from typing import Any
 
 
 class DoramiError(Exception):
-    """Why a request failed.
+    """A request failed.
 
-    `code` is one of the gateway's, or OFFLINE (nothing was sent), NO_ANSWER (it may have been done or not), NETWORK
-    (the gateway cannot be reached) or CLOSED. `retryable`: the same request may succeed later, after `retry_after` s
-    if that is known.
+    `code` is a code of the gateway, or OFFLINE (the request was not sent), NO_ANSWER (it may have been carried out or
+    not), NETWORK (the gateway cannot be reached) or CLOSED. `retryable`: the same request may succeed later, after
+    `retry_after` s if known.
     """
 
     def __init__(self, code: str, message: str = "", *, retryable: bool = False, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""Somebody over HTTP: logs in, keeps the tokens, renews them once however many ask for one."""
+"""The session of a user over HTTP: logs in, stores the tokens, and renews them once for concurrent callers."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ import aiohttp
 from dorami_client.errors import DoramiError, passing
 from dorami_client.protocol import UserView
 
-ANSWER = 10.0  # s that a request may take
-SPARE = 30.0  # s before its end at which a token is renewed, or halfway through a short one
+ANSWER = 10.0  # s for a request
+SPARE = 30.0  # s before its expiry at which a token is renewed; a short one is renewed after half of its lifetime
 
 
 class Session:
-    """The session of one user. A context manager; `token` is what `Dorami` takes."""
+    """The session of one user. A context manager; pass `token` to `Dorami`."""
 
     def __init__(self, url: str) -> None:
         self.user: UserView | None = None
@@ -28,11 +28,11 @@ class Session:
         return self._keep(await self._ask("POST", "/auth/login", {"email": email, "password": password}))
 
     async def guest(self, device_id: str | None = None) -> UserView:
-        """Come in without an account; `device_id` is an id that the application keeps. Raises DoramiError."""
+        """Open a session without an account; `device_id` is an id that the application stores. Raises DoramiError."""
         return self._keep(await self._ask("POST", "/auth/guest", {"deviceId": device_id} if device_id else {}))
 
     async def token(self, fresh: bool = False) -> str:
-        """Return the access token: a new one if `fresh`, or if the present one runs out. Raises DoramiError."""
+        """Return the access token: a new one if `fresh` or if the current one expires soon. Raises DoramiError."""
         before = self._access
         async with self._renewing:
             if not self._refresh:
@@ -59,7 +59,7 @@ class Session:
             await self._ask("POST", "/auth/logout", {"refreshToken": token})
 
     async def close(self) -> None:
-        """Close the HTTP connections; the session stands."""
+        """Close the HTTP connections; the session stays valid."""
         if self._http is not None:
             await self._http.close()
             self._http = None
@@ -72,8 +72,8 @@ class Session:
 
     def _keep(self, answer: Any) -> UserView:
         self._access, self._refresh = answer["accessToken"], answer["refreshToken"]
-        lives = answer["expiresIn"]
-        self._renew_at = time.monotonic() + max(lives - SPARE, lives / 2)
+        lifetime = answer["expiresIn"]
+        self._renew_at = time.monotonic() + max(lifetime - SPARE, lifetime / 2)
         user: UserView = answer["user"]
         self.user = user
         return user
@@ -89,5 +89,5 @@ class Session:
             raise passing("NETWORK", str(error)) from None
         if response.ok:
             return answer
-        told = answer or {"errorCode": "SERVICE_UNAVAILABLE", "retryable": response.status >= 500}
-        raise DoramiError(told.pop("errorCode"), told.pop("message", ""), **told)
+        refusal = answer or {"errorCode": "SERVICE_UNAVAILABLE", "retryable": response.status >= 500}
+        raise DoramiError(refusal.pop("errorCode"), refusal.pop("message", ""), **refusal)
