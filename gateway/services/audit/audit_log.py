@@ -16,7 +16,7 @@ from gateway.protocol.payloads.records import LogEntry, LogPage
 from gateway.protocol.queries import LogQuery
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
-from gateway.services.people.names import names_of
+from gateway.services.audit.names import names_of
 from gateway.services.rooms.hosting import scope_of
 from models.main.moderation import ModerationAction, ModerationEntry
 

@@ -15,8 +15,8 @@ from gateway.protocol.payloads.orders import OrderPage
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import STAFF, Principal, Role
+from gateway.services.audit.names import names_of
 from gateway.services.commerce.order_book import may_see, part, sorted_items, uuid_or_missing, view
-from gateway.services.people.names import names_of
 from gateway.services.rooms.hosting import own_among
 from models.main.order import Order
 
