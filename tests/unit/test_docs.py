@@ -7,6 +7,8 @@ from gateway.protocol import events
 
 TESTS = Path(__file__).parent.parent
 NAMED = re.compile(r"`(test_\w+\.py)::(\w+)`")
+REPOSITORY = "gateway|namespaces|models|migrations|tests|bench|deploy|docs|clients"
+NAMED_FILE = re.compile(rf"`((?:{REPOSITORY})/[\w./-]+\.\w+|test_\w+\.py)(?:::(\w+))?`")
 
 
 def test_every_test_named_in_the_security_document_exists() -> None:
@@ -33,6 +35,19 @@ def test_every_decision_is_in_the_index() -> None:
     rows = re.findall(r"^- \[(\d{4})\]\((.+?\.md)\): (.+)$", (folder / "README.md").read_text(), re.MULTILINE)
     records = {path.name: path.read_text().partition("\n")[0] for path in folder.glob("[0-9]*.md")}
     assert dict(sorted((name, f"# {number}: {title}") for number, name, title in rows)) == dict(sorted(records.items()))
+
+
+def test_files_and_tests_named_in_decisions_exist() -> None:
+    root = TESTS.parent
+    sources: dict[str, str] = {}  # of tests, by file name; some tiers have files of the same name
+    for path in TESTS.rglob("test_*.py"):
+        sources[path.name] = sources.get(path.name, "") + path.read_text()
+    for record in root.joinpath("docs", "decisions").glob("[0-9]*.md"):
+        for name, test in NAMED_FILE.findall(record.read_text()):
+            known = root.joinpath(name).is_file() if "/" in name else name in sources
+            assert known, f"{record.name} names {name}"
+            found = not test or f"def {test}(" in sources[Path(name).name]
+            assert found, f"{record.name} names {name}::{test}"
 
 
 def test_links_between_documents_resolve() -> None:
