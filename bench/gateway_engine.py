@@ -6,7 +6,7 @@ fan-out. Limits, revocations, presence and the storing of messages are left out.
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from gateway.protocol.wire import Payload, Request
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.server import EngineServer
 from gateway.realtime.fanout.redis import RedisFanout
-from gateway.realtime.logged import Head, LoggedEvent
+from gateway.realtime.logged import Head, LoggedEvent, Read, Wanted
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.server import SocketServer
 from gateway.realtime.socketio.socket import Socket
@@ -186,6 +186,10 @@ class NoLog:
     async def after(self, _room: Room, _seq: int, _limit: int) -> list[LoggedEvent]:
         """See the fan-out's Log."""
         return []
+
+    async def read(self, _wanted: Mapping[Room, Wanted], _limit: int) -> dict[Room, Read]:
+        """See the fan-out's Log."""
+        return {}
 
 
 class Unlimited:

@@ -106,7 +106,7 @@ class Namespace(ABC):
         self._shared.registry.add(socket)
         async with AsyncExitStack() as returns:  # runs all, even if one fails
             for room in socket.attending:
-                returns.push_async_callback(self._count, socket, room)
+                returns.push_async_callback(self.counted_again, socket, room)
 
     async def check_return(self, principal: Principal, room: Room) -> None:
         """Raise GatewayError if somebody may no longer be in a room that they joined before a recovery."""
@@ -150,6 +150,10 @@ class Namespace(ABC):
             expires_at=who.expires_at,
             limits=self._limits,
         )
+
+    async def counted_again(self, socket: Socket, room: Room) -> Census:
+        """Count a recovered socket in a room that it attends; return the census."""
+        return await self._count(socket, room)
 
     async def enter(self, socket: Socket, key: str, read: Callable[[Census], Awaitable[T]]) -> T:
         """Add a socket to a room, and return the result of `read`, the snapshot. An error removes the socket again.

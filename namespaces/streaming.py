@@ -4,10 +4,11 @@ from functools import partial
 from operator import attrgetter
 
 from gateway.errors import Code, codes
-from gateway.keys import STREAMING, viewers_room
+from gateway.keys import STREAMING, Room, viewers_room
 from gateway.protocol import events
 from gateway.protocol.payloads import streaming
 from gateway.protocol.wire import Typed
+from gateway.realtime.presence.presence import Census
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal
 from gateway.services.streams.hearts import Hearts
@@ -47,13 +48,13 @@ class StreamingNamespace(Namespace):
         """Allow everybody to watch an existing stream. Raises NotFound."""
         await self._viewers.check_join(key)
 
-    async def resumed(self, socket: Socket) -> None:
-        """Handle a recovered socket. Counts have no place in a log, so it is sent the present ones."""
-        await super().resumed(socket)
-        for room in list(socket.attending):
-            update = streaming.ViewerUpdate(stream_key=room.key, viewer_count=(await self._viewers.census(room)).count)
-            event = events.STREAM_VIEWER_UPDATE
-            socket.send(event, Typed(type=event, data=update), room)
+    async def counted_again(self, socket: Socket, room: Room) -> Census:
+        """See Namespace. Counts have no place in a log, so the socket is sent the present one."""
+        census = await super().counted_again(socket, room)
+        update = streaming.ViewerUpdate(stream_key=room.key, viewer_count=census.count)
+        event = events.STREAM_VIEWER_UPDATE
+        socket.send(event, Typed(type=event, data=update), room)
+        return census
 
     async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: join the viewers of a stream."""

@@ -93,8 +93,22 @@ class LoggedEvent(NamedTuple):
     payload: str | None
 
 
+class Wanted(NamedTuple):
+    """The events of a log that a reader wants: those after `seq`, unless the log's head is still `known`."""
+
+    seq: int
+    known: Place | None = None
+
+
+class Read(NamedTuple):
+    """The head of a log, and its events after a place, in order; none if the head is the known one."""
+
+    head: Place
+    events: list[LoggedEvent]
+
+
 class Log(Protocol):
-    """The logs of rooms. Both raise Unavailable."""
+    """The logs of rooms. All methods raise Unavailable."""
 
     async def heads(self, rooms: Sequence[Room]) -> dict[Room, Head]:
         """Return the head of each room that has a log."""
@@ -102,4 +116,11 @@ class Log(Protocol):
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """Return up to `limit` events after a place, in order, without those that the log no longer keeps."""
+        ...
+
+    async def read(self, wanted: Mapping[Room, Wanted], limit: int) -> dict[Room, Read]:
+        """Return the heads of some logs and up to `limit` events of each, as of one moment; unknown logs are left out.
+
+        Events are as `after` returns them.
+        """
         ...

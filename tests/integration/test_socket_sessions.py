@@ -76,7 +76,7 @@ async def test_a_session_expires_after_its_window(sessions: RecoveryStore, redis
         return not await redis.client.exists(socket_session(pid))
 
     await until(expired)
-    assert await sessions.claim(pid) is None
+    assert await RecoveryStore(redis).claim(pid) is None
 
 
 async def test_many_sessions_are_saved_at_once(redis: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:

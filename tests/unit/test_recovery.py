@@ -239,6 +239,27 @@ async def test_deleted_messages_are_not_recovered(desk: Desk) -> None:
     assert await desk.come_back() == ["4", "6"]
 
 
+async def test_many_sockets_are_recovered_by_one_reading(desk: Desk) -> None:
+    pids = [f"{number:024}" for number in range(200)]
+    for pid in pids:
+        socket = desk.socket(pid, pid)
+        await socket.enter(ROOM)
+        socket.attend(ROOM)
+        desk.recovery.lost(socket)
+        desk.rooms.remove(socket)
+    desk.write(5)
+
+    def arrive(sid: str, pid: str) -> Socket | None:
+        return desk.socket(sid, pid)
+
+    assert all(await asyncio.gather(*(desk.recovery.resume("/chat", {"pid": pid}, ANN, desk, arrive) for pid in pids)))
+    for socket in desk.back:
+        sent: list[str] = socket.connection.sent  # type: ignore[attr-defined]  # a double
+        assert [packet.rpartition(".")[2].removesuffix('"]') for packet in sent] == ["4", "5", "6", "7", "8"]
+    assert len(desk.back) == 200
+    assert (desk.log.statements, desk.log.reads) == (1, 1)
+
+
 async def test_recovery_is_refused_beyond_the_event_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery_module, "LIMIT", 5)
     for count, sent in ((5, ["4", "5", "6", "7", "8"]), (6, None)):

@@ -7,8 +7,8 @@
 -- Announcing again does not raise the peak, because the node may be counted under two names; and it has the count
 -- published again, because it was incomplete while Redis was unavailable.
 -- Returns {count, peak, 1 if the count is to be published, 1 if they were added (0: the node was removed, 2: the room is
--- closed)}.
-local came, changed, result = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5])
+-- closed), the indexes from 1 of the people who were on no node}.
+local came, changed, result, new = ARGV[1] == '1', 0, 1 - redis.call('EXISTS', KEYS[5]), {}
 drop_stale(KEYS[3], KEYS[4])
 if over(KEYS[3]) then
   drop(KEYS[3], KEYS[4])
@@ -18,11 +18,12 @@ elseif result == 1 then
   for i = 2, #ARGV do
     if redis.call('SADD', KEYS[4], ARGV[i]) == 1 and redis.call('HINCRBY', KEYS[1], ARGV[i], 1) == 1 then
       changed = 1
+      new[#new + 1] = i - 1
     end
   end
   if not came then changed = 1 end
   if changed == 1 then change(KEYS[3]) end
 end
 local answer = census(KEYS[1], KEYS[2], changed, came)
-answer[4] = result
+answer[4], answer[5] = result, new
 return answer

@@ -71,21 +71,21 @@ class Lease:
             self.name, self._rooms = name, set()
         return old
 
-    async def register(self, room: Room) -> str:
-        """Add a room to the list and return the name. Raises Unavailable, also if the lease has ended."""
-        if self.name is not None and room in self._rooms:
+    async def register(self, rooms: Collection[Room]) -> str:
+        """Add rooms to the list and return the name. Raises Unavailable, also if the lease has ended."""
+        if self.name is not None and self._rooms.issuperset(rooms):
             return self.name
         async with self._lock:
             if self.name is None:
                 raise Unavailable("redis")
-            if room not in self._rooms:
+            if new := [room for room in rooms if room not in self._rooms]:
                 async with self._redis.guard("presence"):
                     alive = await self._do_register(
-                        keys=_keys(self.name), args=[self.name, room_text(room), self._silence]
+                        keys=_keys(self.name), args=[self.name, self._silence, *map(room_text, new)]
                     )
                 if not alive:
                     raise Unavailable("redis")
-                self._rooms.add(room)
+                self._rooms.update(new)
             return self.name
 
     async def forget(self, rooms: Callable[[], set[Room]]) -> None:

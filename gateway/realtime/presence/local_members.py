@@ -1,21 +1,23 @@
-"""Writes the people on this node to Redis, call by call. Used by RedisPresence."""
+"""Writes the people on this node to Redis, concurrent calls in batches. Used by RedisPresence."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from weakref import WeakValueDictionary
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
+from gateway.concurrency.batcher import Batcher
 from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.presence import Census, LocalPresence, Moved
-from gateway.realtime.presence.redis_rooms import Entered, RedisRooms
+from gateway.realtime.presence.redis_rooms import Change, Changed, Entered, RedisRooms
 
 log = structlog.get_logger()
 
 CHUNK = 200  # people in one script, which blocks Redis for about 5 ms
+WAITING = 100_000  # calls without an answer: more than a node has sockets
 CHECKED = 50  # rooms that one heartbeat compares with Redis, about 2 ms; later heartbeats take the others
 
 Report = Callable[[Room, Census], None]
@@ -38,27 +40,51 @@ class LocalMembers:
         self._wake = wake
         self._idle: dict[Room, float] = {}  # rooms that may be empty on this node, and since when
         self._unchecked: list[Room] = []  # in this round of comparing all rooms with Redis
-        self._locks: WeakValueDictionary[tuple[Room, str], asyncio.Lock] = WeakValueDictionary()
+        self._pending: Counter[Room] = Counter()  # calls that are not answered, and people in the current batch
+        self._writing = asyncio.Lock()  # one write at a time, so that the last one of a person has the last state
+        self._calls: Batcher[tuple[Room, str], Census] = Batcher(
+            "redis", self._settle, most=CHUNK, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def settle(self, room: Room, who: str) -> Census:
         """Write to Redis whether a person is in a room on this node.
 
-        Calls for one person run one at a time, and each writes the state at its own time: the last one is right.
+        Concurrent calls share a round trip. The state is that at the time of the write: the last write is right.
         """
-        async with self._locks.setdefault((room, who), asyncio.Lock()):
-            if self._local.holds(room, who):
-                return (await self._announce(room, [who], came=True)).census
-            return await self._retract(room, who)
+        with self._counted([room]):
+            return await self._calls.call((room, who))
+
+    async def _settle(self, asks: list[tuple[Room, str]]) -> list[Census | Unavailable]:
+        with self._counted([room for room, _ in asks]):
+            async with self._writing:
+                changes: dict[Room, Change] = {}
+                for room, who in dict.fromkeys(asks):
+                    change = changes.setdefault(room, Change([], []))
+                    (change.entered if self._local.holds(room, who) else change.left).append(who)
+                entered = [room for room, change in changes.items() if change.entered]
+                name = await self._register(entered) if entered else self._lease.name
+                if name is None:
+                    raise Unavailable("redis")
+                changed = await self._rooms.change(name, changes)
+        for room, result in changed.items():
+            self._note(room, result)
+        answers: list[Census | Unavailable] = []
+        for room, who in asks:
+            census = changed[room].each[who]
+            changed[room].each[who] = census._replace(changed=False)  # for another socket of the same person
+            dead = _dead(changed[room]) and who in changes[room].entered
+            answers.append(Unavailable("redis") if dead else census)
+        return answers
 
     async def move(self, room: Room, before: str, after: str) -> Moved:
         """Replace one person by another in a single step; like `settle` for both."""
-        first, second = (self._locks.setdefault((room, who), asyncio.Lock()) for who in sorted((before, after)))
-        async with first, second:
-            name = await self._register(room)
-            other = self._local.holds(room, before)
-            moved, entered = await self._rooms.move(name, room, before, after, other=other)
-            self._expect(room, entered)
-            return moved
+        with self._counted([room]):
+            async with self._writing:
+                name = await self._register([room])
+                other = self._local.holds(room, before)
+                moved, entered = await self._rooms.move(name, room, before, after, other=other)
+                self._expect(room, entered)
+                return moved
 
     async def announce(self, report: Report) -> None:
         """Write everybody to Redis under the current name; call `report` with the census of each room."""
@@ -73,9 +99,9 @@ class LocalMembers:
         rooms, self._unchecked = self._unchecked[-CHECKED:], self._unchecked[:-CHECKED]
         if name is None or not rooms:
             return
-        pending, before = self._pending(), [self._local.count(room) for room in rooms]
+        pending, before = self._pending.copy(), [self._local.count(room) for room in rooms]
         checked = await self._rooms.check(name, rooms)
-        pending += self._pending()
+        pending += self._pending
         for room, earlier, (census, stored) in zip(rooms, before, checked, strict=True):
             report(room, census)
             count = self._local.count(room)
@@ -98,9 +124,8 @@ class LocalMembers:
 
     def take_idle(self) -> set[Room]:
         """Forget and return the rooms that have been empty for `linger` s and that nobody is entering."""
-        busy = {room for room, _ in self._locks}
         before = asyncio.get_running_loop().time() - self._linger
-        over = {room for room, since in self._idle.items() if since <= before and room not in busy}
+        over = {room for room, since in self._idle.items() if since <= before and room not in self._pending}
         for room in over:
             del self._idle[room]
         idle = {room for room in over if not self._local.people(room)}
@@ -110,15 +135,33 @@ class LocalMembers:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    def _pending(self) -> Counter[Room]:
-        """Return the number of unanswered calls of each room."""
-        return Counter(room for room, _ in self._locks)
+    @contextmanager
+    def _counted(self, rooms: list[Room]) -> Iterator[None]:
+        """Count calls as pending during the block."""
+        self._pending.update(rooms)
+        try:
+            yield
+        finally:
+            for room in rooms:
+                self._pending[room] -= 1
+                if not self._pending[room]:
+                    del self._pending[room]
+
+    def _note(self, room: Room, changed: Changed) -> None:
+        if changed.remaining == 0 and changed.entered is None:
+            self._idle[room] = asyncio.get_running_loop().time()
+        if _dead(changed):
+            self._wake()
+        elif changed.entered is not None and changed.entered.over:
+            self.forget(room)
 
     async def _announce_all(self, room: Room, report: Report) -> None:
         people = self._local.people(room)
         for start in range(0, len(people), CHUNK):
             chunk = people[start : start + CHUNK]
-            entered = await self._announce(room, chunk, came=False)
+            name = await self._register([room])
+            entered = await self._rooms.announce(name, room, chunk)
+            self._expect(room, entered)
             report(room, entered.census)
             if entered.over:
                 return
@@ -127,24 +170,9 @@ class LocalMembers:
                 if not self._local.holds(room, who):  # left while they were announced
                     await self.settle(room, who)
 
-    async def _announce(self, room: Room, people: list[str], *, came: bool) -> Entered:
-        name = await self._register(room)
-        entered = await self._rooms.enter(name, room, people, came=came)
-        self._expect(room, entered)
-        return entered
-
-    async def _retract(self, room: Room, who: str) -> Census:
-        name = self._lease.name
-        if name is None:
-            raise Unavailable("redis")
-        census, left = await self._rooms.leave(name, room, who)
-        if not left:
-            self._idle[room] = asyncio.get_running_loop().time()
-        return census
-
-    async def _register(self, room: Room) -> str:
+    async def _register(self, rooms: list[Room]) -> str:
         try:
-            return await self._lease.register(room)
+            return await self._lease.register(rooms)
         except Unavailable:
             self._wake()
             raise
@@ -155,3 +183,8 @@ class LocalMembers:
             raise Unavailable("redis")
         if entered.over:
             self.forget(room)
+
+
+def _dead(changed: Changed) -> bool:
+    """Whether the name's lease has ended in the room, so that nobody was added."""
+    return changed.entered is not None and not changed.entered.alive

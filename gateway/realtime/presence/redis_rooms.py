@@ -15,7 +15,8 @@ each person is counted exactly once, on whichever nodes their sockets are.
 Each change of a room's count increments `changes` of `presence_state`; `told` is the last change that was published.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gateway import keys
 from gateway.keys import Room
@@ -35,6 +36,21 @@ class Entered(NamedTuple):
     over: bool  # True if the room is closed: they were not added
 
 
+class Change(NamedTuple):
+    """People who have left a room and people who have entered it, each of them once."""
+
+    left: list[str]
+    entered: list[str]
+
+
+class Changed(NamedTuple):
+    """The result of writing a Change."""
+
+    each: dict[str, Census]  # as if they had come one after the other
+    entered: Entered | None  # None if nobody entered
+    remaining: int | None  # how many people the name had in the room after they left; None if nobody left
+
+
 class RedisRooms:
     """Scripts on rooms. All methods raise Unavailable, and all may be repeated or called late."""
 
@@ -50,17 +66,34 @@ class RedisRooms:
             redis.script(__package__, "published"),
         )
 
-    async def enter(self, name: str, room: Room, people: list[str], *, came: bool) -> Entered:
-        """Add people to a room; `came` is False if they are only announced again."""
+    async def announce(self, name: str, room: Room, people: list[str]) -> Entered:
+        """Add people to a room who had been counted there before."""
         async with self._redis.guard("presence"):
-            count, peak, changed, state = await self._enter(keys=_keys(room, name), args=[int(came), *people])
+            count, peak, changed, state, _ = await self._enter(keys=_keys(room, name), args=[0, *people])
         return Entered(Census(count, peak, bool(changed)), state != 0, state == OVER)
 
-    async def leave(self, name: str, room: Room, who: str) -> tuple[Census, int]:
-        """Remove a person from a room; also return how many people the name still has there."""
+    async def change(self, name: str, changes: Mapping[Room, Change]) -> dict[Room, Changed]:
+        """Remove people from rooms and add others, in one round trip."""
+        calls = []
+        for room, change in changes.items():
+            if change.left:
+                calls.append((self._leave, _keys(room, name)[:4], change.left))
+            if change.entered:
+                calls.append((self._enter, _keys(room, name), ["1", *change.entered]))
         async with self._redis.guard("presence"):
-            count, peak, changed, left = await self._leave(keys=_keys(room, name)[:4], args=[who])
-        return Census(count, peak, bool(changed)), left
+            if len(calls) == 1:
+                [(script, names, args)] = calls
+                found = [await script(keys=names, args=args)]
+            else:
+                pipeline = self._redis.client.pipeline(transaction=False)
+                for script, names, args in calls:
+                    await script(keys=names, args=args, client=pipeline)
+                found = await pipeline.execute()
+        answers = iter(found)
+        return {
+            room: _changed(change, next(answers) if change.left else None, next(answers) if change.entered else None)
+            for room, change in changes.items()
+        }
 
     async def move(self, name: str, room: Room, before: str, after: str, *, other: bool) -> tuple[Moved, Entered]:
         """Replace a person in a room by another; keep both if the first has an `other` socket there."""
@@ -142,3 +175,29 @@ class RedisRooms:
 def _keys(room: Room, name: str | None = None) -> list[str]:
     of_room = [keys.presence(room), keys.presence_peak(room), keys.presence_state(room)]
     return of_room if name is None else [*of_room, keys.node_presence(name, room), keys.node_buried(name, room)]
+
+
+def _changed(change: Change, left: Sequence[Any] | None, entered: Sequence[Any] | None) -> Changed:
+    """Return the result of both scripts, as far as they were run; people leave before others enter."""
+    each: dict[str, Census] = {}
+    remaining = added = None
+    if left is not None:
+        count, peak, changed, remaining, gone = left
+        each |= _each(change.left, Census(count, peak, bool(changed)), set(gone), -1)
+    if entered is not None:
+        count, peak, changed, state, new = entered
+        census = Census(count, peak, bool(changed))
+        added = Entered(census, state != 0, state == OVER)
+        each |= _each(change.entered, census, set(new), 1)
+    return Changed(each, added, remaining)
+
+
+def _each(people: list[str], last: Census, changed: set[int], step: int) -> dict[str, Census]:
+    """Return the census of each person, from that of the last one and the indexes of those who changed the count."""
+    each, count = {}, last.count - step * len(changed)
+    for index, who in enumerate(people, 1):
+        count += step * (index in changed)
+        each[who] = Census(count, last.peak, index in changed)
+    if last.changed and not changed:  # the count was wrong before
+        each[people[0]] = last
+    return each

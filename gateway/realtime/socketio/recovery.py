@@ -13,8 +13,8 @@ from gateway.concurrency.tasks import cancel
 from gateway.errors import GatewayError, Unavailable
 from gateway.keys import Room
 from gateway.metrics import Metrics
-from gateway.realtime.logged import Log, LoggedEvent, Place
-from gateway.realtime.packets import logged_packet, with_offset
+from gateway.realtime.logged import Log, Place
+from gateway.realtime.socketio.missed_events import LIMIT, MissedEvent, MissedEvents
 from gateway.realtime.socketio.recovery_store import RecoverySession
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
@@ -22,10 +22,11 @@ from gateway.security.principal import Principal
 
 log = structlog.get_logger()
 
-LIMIT: Final = 300  # events that a client may have missed in a room; for more, a new snapshot is less to send
 LIMIT_OF_ALL: Final = 2_000  # events that it may have missed in all of its rooms: about half of MAX_SEND_BUFFER
-TIMEOUT: Final = 3.0  # s for a recovery; then the client gets a new socket
-READERS: Final = 4  # recoveries that read logs at the same time: after a node's death all of its clients reconnect
+# s for a recovery; then the client gets a new socket. The statements and calls of each step have shorter limits, without
+# the queue before them: a client that waits is better off than one with a new socket. Less than CONNECT_TIMEOUT.
+TIMEOUT: Final = 8.0
+REACH: Final = 3.0  # s until this node has delivered what a client got on another node
 BATCH: Final = 200  # sockets whose sessions are renewed at once
 
 _PID_BYTES: Final = 18  # 144 bits
@@ -68,7 +69,7 @@ class Recovery:
         self._store = store
         self._window = window.total_seconds()
         self._metrics = metrics
-        self._readers = asyncio.Semaphore(READERS)
+        self._missed_events = MissedEvents(log)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,6 +79,7 @@ class Recovery:
     async def close(self) -> None:
         """Stop; stored sessions stay until they expire."""
         await cancel(self._task)
+        await self._missed_events.close()
 
     # --- storing ------------------------------------------------------------------------------------------------------
 
@@ -170,7 +172,7 @@ class Recovery:
         session = await self._store.claim(pid)
         if session is None or (session.namespace, session.user_id) != (namespace, principal.user_id):
             raise _NotRecovered("expired")
-        async with self._readers, self._rooms.held(session.rooms):
+        async with self._rooms.held(session.rooms):
             for room in session.rooms:
                 await endpoint.check_return(principal, room)
             places = await self._places(session, offset)
@@ -181,8 +183,8 @@ class Recovery:
                 self._store.keep(pid, session, self._window)
                 raise _NotRecovered("gone")
             socket.generation = session.generation + 1
-            for room, events in missed.items():
-                self._send(socket, room, places[room], events)
+            for events in missed.values():
+                _send(socket, events)
             for room in session.rooms:
                 self._rooms.add_member(socket, room)
                 socket.attend(room, places.get(room))
@@ -209,36 +211,37 @@ class Recovery:
         """Wait until this node has delivered what the client got on another node."""
         if place.seq > here.seq:
             head = (await self._log.heads([room])).get(room)
-            if head is None or head.place.seq < place.seq or not await self._rooms.reach(room, place.seq, TIMEOUT):
+            if head is None or head.place.seq < place.seq or not await self._rooms.reach(room, place.seq, REACH):
                 raise _NotRecovered("unavailable")
 
-    async def _missed(self, places: Mapping[Room, Place]) -> dict[Room, list[LoggedEvent]]:
+    async def _missed(self, places: Mapping[Room, Place]) -> dict[Room, list[MissedEvent]]:
         """Return the events after these places, up to what this node has delivered on return."""
-        missed: dict[Room, list[LoggedEvent]] = {room: [] for room in places}
-        read = {room: place.seq for room, place in places.items()}
-        while behind := [room for room in places if read[room] < self._delivered(room)]:
-            counts = [self._delivered(room) - place.seq for room, place in places.items()]
+        missed: dict[Room, list[MissedEvent]] = {room: [] for room in places}
+        read = dict(places)
+        while behind := {room: place for room, place in read.items() if place.seq < self._delivered(room, place)}:
+            counts = [self._delivered(room, place) - place.seq for room, place in places.items()]
             if max(counts) > LIMIT or sum(counts) > LIMIT_OF_ALL:
                 raise _NotRecovered("too much")
-            for room in behind:
-                events = await self._log.after(room, read[room], LIMIT)
-                if not events or (events[0].seq, events[-1].seq) != (read[room] + 1, read[room] + len(events)):
+            for room, events in (await self._missed_events.after(behind)).items():
+                seq = read[room].seq
+                if not events or (events[0].seq, events[-1].seq) != (seq + 1, seq + len(events)):
                     raise _NotRecovered("too much")  # the log no longer has all of them
                 missed[room] += events
-                read[room] += len(events)
+                read[room] = read[room]._replace(seq=seq + len(events))
         return {
-            room: [event for event in events if event.seq <= self._delivered(room)] for room, events in missed.items()
+            room: [event for event in events if event.seq <= self._delivered(room, places[room])]
+            for room, events in missed.items()
         }
 
-    def _delivered(self, room: Room) -> int:
+    def _delivered(self, room: Room, since: Place) -> int:
+        """Return the place in the log of `since` up to which this node has delivered a room's events."""
         place = self._rooms.place(room)
-        if place is None:
+        if place is None or place.epoch != since.epoch:
             raise _NotRecovered("unavailable")
         return place.seq
 
-    def _send(self, socket: Socket, room: Room, place: Place, events: list[LoggedEvent]) -> None:
-        for seq, event, payload in events:
-            if payload is not None:
-                offset = place._replace(seq=seq).offset(room)
-                packet = with_offset(logged_packet(socket.namespace, event, payload), offset)
-                socket.connection.send(packet.decode())
+
+def _send(socket: Socket, events: list[MissedEvent]) -> None:
+    for event in events:
+        if event.frame is not None:
+            socket.connection.send_frame(event.frame)

@@ -5,16 +5,20 @@ import json
 from typing import NamedTuple
 
 import structlog
+from redis.exceptions import RedisError
 
+from gateway.concurrency.batcher import Batcher
 from gateway.concurrency.tasks import cancel
 from gateway.errors import Unavailable
 from gateway.keys import Room, socket_session
 from gateway.realtime.logged import Place
 from gateway.redis.client import RedisClient
+from gateway.redis.scripts import raise_first
 
 log = structlog.get_logger()
 
 BATCH = 200  # sessions in one round trip
+WAITING = 100_000  # claims without an answer: more than a node has sockets
 
 # An entry is "<generation> <JSON>": a node that has not detected yet that its client reconnected elsewhere must not
 # overwrite the newer generation.
@@ -52,6 +56,9 @@ class RecoveryStore:
         self._waiting = asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._claims: Batcher[str, RecoverySession | None] = Batcher(
+            "redis", self._claim, most=BATCH, waiting=WAITING, unavailable=Unavailable
+        )
 
     async def start(self) -> None:
         """Start to write."""
@@ -59,6 +66,7 @@ class RecoveryStore:
 
     async def close(self) -> None:
         """Write what is pending, and stop."""
+        await self._claims.close()
         await cancel(self._task)
         await self._write()
 
@@ -71,12 +79,24 @@ class RecoveryStore:
         self._put(pid, _Entry(generation, None, 0.0))
 
     async def claim(self, pid: str) -> RecoverySession | None:
-        """Remove and return a session; None if there is none. Only one caller gets it. Raises Unavailable."""
-        if pid in self._pending:
+        """Remove and return a session; None if there is none. Only one caller gets it. Raises Unavailable.
+
+        Concurrent claims share a round trip.
+        """
+        return await self._claims.call(pid)
+
+    async def _claim(self, pids: list[str]) -> list[RecoverySession | Unavailable | None]:
+        if not self._pending.keys().isdisjoint(pids):
             await self._write()
         async with self._redis.guard("session"):
-            text = await self._redis.client.getdel(socket_session(pid))
-        return None if text is None else _session(str(text))
+            pipeline = self._redis.client.pipeline(transaction=False)
+            for pid in pids:
+                pipeline.getdel(socket_session(pid))
+            # In a cluster one server may fail: the sessions that the others have returned are deleted there.
+            texts = await pipeline.execute(raise_on_error=False)
+            if all(isinstance(text, RedisError) for text in texts):
+                raise_first(texts)
+        return [_claimed(text) for text in texts]
 
     def _put(self, pid: str, entry: _Entry) -> None:
         self._pending[pid] = entry
@@ -112,6 +132,12 @@ class RecoveryStore:
                         keys=names, args=[generation, _text(session), round(seconds * 1000)], client=pipeline
                     )
             await pipeline.execute()
+
+
+def _claimed(answer: str | RedisError | None) -> RecoverySession | Unavailable | None:
+    if isinstance(answer, RedisError):
+        return Unavailable("redis")
+    return None if answer is None else _session(answer)
 
 
 def _text(session: RecoverySession) -> str:

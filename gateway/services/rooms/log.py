@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -13,7 +13,7 @@ from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
 from gateway.protocol.wire import Cursor, Missed, Payload
-from gateway.realtime.logged import Head, LoggedEvent, LogStamp, Place, stamped
+from gateway.realtime.logged import Head, LoggedEvent, LogStamp, Place, Read, Wanted, stamped
 from models.main.room import Room as RoomRow
 
 REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
@@ -80,6 +80,20 @@ AFTER = """
     WHERE r.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
 """
 
+# The same for many rooms, with their heads. The arrays are behind a SELECT, so that one plan serves all lengths.
+READ = """
+    SELECT g.room, r.epoch, r.seq AS head, s.started_at AS began, e.seq, e.event, e.created_at AS at,
+        CASE WHEN e.event = ANY ($6) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
+    FROM unnest((SELECT $1::text[]), (SELECT $2::bigint[]), (SELECT $3::text[]), (SELECT $4::bigint[]))
+        AS g (room, after, epoch, head)
+    JOIN rooms r ON r.name = g.room LEFT JOIN streams s ON s.key = r.stream_key LEFT JOIN LATERAL (
+        SELECT * FROM room_events
+        WHERE room = r.name AND seq > g.after AND (r.epoch::text, r.seq) IS DISTINCT FROM (g.epoch, g.head)
+        ORDER BY seq LIMIT $5
+    ) e ON true
+    ORDER BY g.room, e.seq
+"""
+
 
 class NewEvent(NamedTuple):
     """An event for a room, not logged yet."""
@@ -103,7 +117,7 @@ async def open_rooms(stream_key: str) -> None:
 
 
 class RoomLog:
-    """Use everything but the reads (`tail`, `heads`, `after`) within `database.guard`.
+    """Use everything but the reads (`tail`, `heads`, `after`, `read`) within `database.guard`.
 
     Raises NotFound for a room of an unknown stream.
     """
@@ -199,6 +213,22 @@ class RoomLog:
         async with self._database.guard("room_log.after"):
             rows = await self._database.query(AFTER, room_log_name(room), seq, limit, WITH_TEXT)
         return [LoggedEvent(row["seq"], row["event"], _payload(row, room)) for row in rows]
+
+    async def read(self, wanted: Mapping[Room, Wanted], limit: int) -> dict[Room, Read]:
+        """See Log. One statement."""
+        names = {room_log_name(room): room for room in wanted}
+        known = [each.known or Place("", 0) for each in wanted.values()]
+        places, epochs = [each.seq for each in wanted.values()], [place.epoch for place in known]
+        heads = [place.seq for place in known]
+        async with self._database.guard("room_log.read"):
+            rows = await self._database.query(READ, list(names), places, epochs, heads, limit, WITH_TEXT)
+        found: dict[Room, Read] = {}
+        for row in rows:
+            room = names[row["room"]]
+            read = found.setdefault(room, Read(Place(str(row["epoch"]), row["head"]), []))
+            if row["seq"] is not None:
+                read.events.append(LoggedEvent(row["seq"], row["event"], _payload(row, room)))
+        return found
 
 
 def _payload(row: dict[str, Any], room: Room) -> str | None:

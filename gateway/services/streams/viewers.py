@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from gateway.clocks import now
+from gateway.concurrency.batcher import Batcher
 from gateway.concurrency.tasks import cancel
 from gateway.errors import NotFound, Unavailable
 from gateway.keys import STREAMING, Room, viewers_room
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 STORE = 1.0  # s between two stores of peaks and totals
 SAMPLE = 10  # stores, and seconds, between two samples for the analytics database
+TOGETHER = 500  # streams in one statement
+WAITING = 20_000  # joins without an answer; more would wait for too long
 CHECK = 5  # stores between two checks for streams whose end this node missed
 
 
@@ -52,6 +55,9 @@ class Viewers:
         self._database = database
         self._facts = facts
         self._catch_up = CatchUp(log)
+        self._streams: Batcher[str, Stream] = Batcher(
+            "viewers", self._read_streams, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+        )
         self._attendees = attendees
         self._over: set[Room] = set()  # rooms of ended streams, whose sockets are not counted
         self._presence = presence
@@ -68,6 +74,7 @@ class Viewers:
     async def close(self) -> None:
         """Publish pending counts, store pending changes, and stop."""
         await self._catch_up.close()
+        await self._streams.close()
         await self._updates.close()
         await cancel(self._task)
         with suppress(Unavailable):
@@ -220,8 +227,10 @@ class Viewers:
                 await self._restore(room)
 
     async def _stream(self, key: str) -> Stream:
+        """Return a stream as it is stored. Concurrent calls share a statement. Raises NotFound, Unavailable."""
+        return await self._streams.call(key)
+
+    async def _read_streams(self, keys: list[str]) -> list[Stream | NotFound]:
         async with self._database.guard("viewers.stream"):
-            stream = await Stream.get_or_none(key=key)
-        if stream is None:
-            raise NotFound("There is no such stream")
-        return stream
+            streams = {stream.key: stream for stream in await Stream.filter(key__in=set(keys))}
+        return [streams.get(key) or NotFound("There is no such stream") for key in keys]
