@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -130,7 +130,7 @@ def _frame(room: Room, epoch: str, event: LoggedEvent) -> Frame | None:
     return Frame(with_offset(logged_packet(room.namespace, event.event, event.payload), offset))
 
 
-def _after(reading: _Reading, place: Place) -> Sequence[MissedEvent]:
+def _after(reading: _Reading, place: Place) -> list[MissedEvent]:
     if reading.head.epoch != place.epoch:
         return []
     return reading.events[bisect_right(reading.events, place.seq, key=attrgetter("seq")) :]

@@ -23,8 +23,8 @@ from gateway.security.principal import Principal
 log = structlog.get_logger()
 
 LIMIT_OF_ALL: Final = 2_000  # events that it may have missed in all of its rooms: about half of MAX_SEND_BUFFER
-# s for a recovery; then the client gets a new socket. The statements and calls of each step have shorter limits, without
-# the queue before them: a client that waits is better off than one with a new socket. Less than CONNECT_TIMEOUT.
+# s for a recovery; then the client gets a new socket. Each statement and call has a shorter limit, without the queue
+# before it: a client that waits is better off than one with a new socket. Less than CONNECT_TIMEOUT.
 TIMEOUT: Final = 8.0
 REACH: Final = 3.0  # s until this node has delivered what a client got on another node
 BATCH: Final = 200  # sockets whose sessions are renewed at once
