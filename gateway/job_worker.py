@@ -48,7 +48,7 @@ class JobWorker:
 
     def __init__(self, settings: Settings) -> None:
         if settings.media_folder is None:
-            raise SettingsError(["MEDIA_FOLDER: a worker needs it, recordings are there"])
+            raise SettingsError(["MEDIA_FOLDER: a job worker needs the folder of the recordings"])
         if not settings.media_folder.is_dir():
             raise SettingsError(["MEDIA_FOLDER: there is no such folder"])
         self._settings = settings

@@ -118,7 +118,7 @@ def restore(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Restore databases and Redis from a backup. Stop nodes and workers before; the former databases are renamed.
+    """Restore databases and Redis from a backup. Stop nodes and job workers before; former databases are renamed.
 
     Changes since the backup are lost, except revocations: sessions that have ended since then stay ended. Clients get a
     fresh snapshot of their rooms when they return.

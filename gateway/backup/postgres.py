@@ -119,7 +119,7 @@ async def refuse_connections(target: Target) -> None:
     if others:
         shown = [*dict.fromkeys(others)][:5]
         raise Stop(
-            f"{len(others)} connections to {target.name} are open: stop all nodes and workers first",
+            f"{len(others)} connections to {target.name} are open: stop all nodes and job workers first",
             *(f"  {client}" for client in shown),
             code=Code.REFUSED,
         )

@@ -104,7 +104,7 @@ async def restore(
                         await _drop(target, name)
             await _restore_redis(report, settings, folder if manifest.redis is not None else None)
     report.facts |= {"backup": entry.id, "seconds": round(time.monotonic() - started, 1)}
-    report.line("Start nodes and workers again. Drop the former databases when all is well.")
+    report.line("Start nodes and job workers again. Drop the former databases when all is well.")
 
 
 async def after_restore(report: Report, settings: Settings, targets: Sequence[Target]) -> None:
@@ -115,7 +115,7 @@ async def after_restore(report: Report, settings: Settings, targets: Sequence[Ta
         async with target.connect() as db:
             await _renew(db)
     await _restore_redis(report, settings, None)
-    report.line("Clients with an old place get a fresh snapshot. Start nodes and workers again.")
+    report.line("Clients with an old place get a fresh snapshot. Start nodes and job workers again.")
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ async def _swap(target: Target, name: str, suffix: str) -> str:
         return await postgres.swap(target, name, suffix)
     except asyncpg.ObjectInUseError:
         raise Stop(
-            f"{target.name} was connected to during the restore: stop all nodes and workers", code=Code.REFUSED
+            f"{target.name} was connected to during the restore: stop all nodes and job workers", code=Code.REFUSED
         ) from None
     except asyncpg.InsufficientPrivilegeError:
         raise Stop(

@@ -115,7 +115,7 @@ class Nodes:
         """Return the URLs of the nodes. Raises StackError if a process ends instead; it has logged the reason."""
         self._urls = [_url(process) for process in self._processes]
         if self._worker is not None:
-            _ready(self._worker, "the worker")
+            _ready(self._worker, "the job worker")
         return self._urls
 
     def revive(self) -> None:
@@ -127,9 +127,9 @@ class Nodes:
             self._processes[number] = self._start(number, int(self._urls[number].rpartition(":")[2]))
             typer.echo(f"node-{number + 1} is ready again: {_url(self._processes[number])}")
         if self._worker is not None and (code := self._worker.poll()) is not None:
-            typer.echo(f"the worker ended by itself ({ending(code)}): starting it again")
+            typer.echo(f"the job worker ended by itself ({ending(code)}): starting it again")
             self._worker = self._spawn("worker", {"NODE_ID": "worker-1"})
-            _ready(self._worker, "the worker")
+            _ready(self._worker, "the job worker")
 
 
 def _url(process: subprocess.Popen[str]) -> str:

@@ -1,4 +1,4 @@
-"""The listening sockets of a process: TCP over IPv4, IPv6 or both, or a Unix socket. Used by nodes and workers."""
+"""The listening sockets of a process: TCP over IPv4, IPv6 or both, or a Unix socket. Used by nodes and job workers."""
 
 import asyncio
 import socket

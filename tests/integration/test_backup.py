@@ -213,7 +213,7 @@ async def test_nothing_is_restored_while_somebody_is_connected(place: Place) -> 
     try:
         said = await place.dorami("restore", entry.id)
         assert said.code == 3
-        assert "stop all nodes and workers first" in said.err
+        assert "stop all nodes and job workers first" in said.err
         assert "dorami node from" in said.err
         said = await place.dorami("after-restore")
         assert said.code == 3

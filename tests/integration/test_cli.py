@@ -84,7 +84,7 @@ async def test_an_invalid_key_is_one_line(command: str, environment: dict[str, s
 
 async def test_a_worker_reports_missing_requirements(environment: dict[str, str], tmp_path: Path) -> None:
     assert await dorami("worker", **environment) == Said(
-        2, [], ["MEDIA_FOLDER: a worker needs it, recordings are there"]
+        2, [], ["MEDIA_FOLDER: a job worker needs the folder of the recordings"]
     )
     said = await dorami("worker", **environment | {"MEDIA_FOLDER": str(tmp_path / "none")})
     assert said == Said(2, [], ["MEDIA_FOLDER: there is no such folder"])
@@ -440,7 +440,7 @@ async def test_dead_processes_are_restarted(data: Path) -> None:
             async with aiohttp.ClientSession() as http, http.get(f"{url}/api/v1/health/ready") as answer:
                 assert answer.status == 200
         worker.kill()
-        assert await dev.says("ended") == "the worker ended by itself (SIGKILL): starting it again"
+        assert await dev.says("ended") == "the job worker ended by itself (SIGKILL): starting it again"
     finally:
         dev.family = psutil.Process(dev.process.pid).children(recursive=True)
         dev.process.send_signal(signal.SIGTERM)
