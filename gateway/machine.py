@@ -20,7 +20,9 @@ def memory_limit(cgroup: Path = CGROUP, tree: Path = TREE) -> int:
 def python_build() -> str:
     """Return whether this Python was built with profile-guided optimisation, as text; without it, it is slower."""
     optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
-    return "built with optimisations" if optimised else "built without optimisations"
+    # Debian profiles in a step of its own, and removes the flag that uses the profile from what extensions get.
+    debian = bool(sysconfig.get_config_var("PGO_PROF_GEN_FLAG")) and not sysconfig.get_config_var("PGO_PROF_USE_FLAG")
+    return "built with optimisations" if optimised or debian else "built without optimisations"
 
 
 def cores(cgroup: Path = CGROUP, tree: Path = TREE) -> int:

@@ -131,15 +131,17 @@ def test_the_dashboard_can_be_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "build"),
+    ("variables", "build"),
     [
-        ("'--enable-optimizations' '--with-lto'", "built with optimisations"),
-        ("'--enable-shared'", "built without optimisations"),
-        (None, "built without optimisations"),
+        ({"CONFIG_ARGS": "'--enable-optimizations' '--with-lto'"}, "built with optimisations"),
+        ({"CONFIG_ARGS": "'--enable-shared'"}, "built without optimisations"),
+        ({"CONFIG_ARGS": "", "PGO_PROF_GEN_FLAG": "-fg", "PGO_PROF_USE_FLAG": "-fu"}, "built without optimisations"),
+        ({"CONFIG_ARGS": "", "PGO_PROF_GEN_FLAG": "-fg", "PGO_PROF_USE_FLAG": ""}, "built with optimisations"),
+        ({}, "built without optimisations"),
     ],
 )
 def test_a_node_knows_how_its_python_was_built(
-    monkeypatch: pytest.MonkeyPatch, arguments: str | None, build: str
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], build: str
 ) -> None:
-    monkeypatch.setattr(sysconfig, "get_config_var", lambda _: arguments)
+    monkeypatch.setattr(sysconfig, "get_config_var", variables.get)
     assert python_build() == build
