@@ -88,19 +88,19 @@ class ChatNamespace(Namespace):
         """Allow everybody who is not banned into the chat room of an existing stream. Raises BANNED, NotFound."""
         await self._chat.check_join(principal, key)
 
-    async def join(self, socket: Socket, ask: chat.JoinRoom) -> chat.Joined:
+    async def join(self, socket: Socket, request: chat.JoinRoom) -> chat.Joined:
         """`chat:join-room`: join a room, and return its snapshot."""
-        who = socket.principal
+        who, key = socket.principal, request.live_id
         joined = await self.enter(
-            socket, ask.live_id, lambda census: self._chat.snapshot(who, ask.live_id, ask.since, census.count)
+            socket, key, lambda census: self._chat.snapshot(who, key, request.since, census.count)
         )
-        self._rights.joined(socket, self.room(ask.live_id), joined.you)
+        self._rights.joined(socket, self.room(key), joined.you)
         return joined
 
-    async def leave(self, socket: Socket, ask: chat.LeaveRoom) -> chat.Left:
+    async def leave(self, socket: Socket, request: chat.LeaveRoom) -> chat.Left:
         """`chat:leave-room`: leave a room."""
-        await self.depart(socket, ask.live_id)
-        return chat.Left(room_name=self.room(ask.live_id).name)
+        await self.depart(socket, request.live_id)
+        return chat.Left(room_name=self.room(request.live_id).name)
 
 
 def _history_event(joined: chat.Joined) -> tuple[str, Typed]:

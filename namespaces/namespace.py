@@ -202,8 +202,8 @@ class Namespace(ABC):
 
     # --- events of every namespace ------------------------------------------------------------------------------------
 
-    async def _refresh(self, socket: Socket, ask: AuthRefresh) -> AuthRefreshed:
-        principal = await self._shared.authenticator.authenticate(ask.token)
+    async def _refresh(self, socket: Socket, request: AuthRefresh) -> AuthRefreshed:
+        principal = await self._shared.authenticator.authenticate(request.token)
         before = socket.principal
         # A guest may log in, but not become another guest, which would evade a ban.
         if principal.user_id != before.user_id and (before.authenticated or not principal.authenticated):

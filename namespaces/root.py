@@ -77,14 +77,15 @@ class RootNamespace(Namespace):
         await super().renew(socket, principal)
         await self._enter_rooms_of_role(socket)
 
-    async def join(self, socket: Socket, ask: catalog.JoinStream) -> catalog.StreamJoined:
+    async def join(self, socket: Socket, request: catalog.JoinStream) -> catalog.StreamJoined:
         """`join:stream`: join the product room of a stream, and return its products."""
-        return await self.enter(socket, ask.stream_id, lambda _: self._storefront.snapshot(ask.stream_id, ask.since))
+        key = request.stream_id
+        return await self.enter(socket, key, lambda _: self._storefront.snapshot(key, request.since))
 
-    async def leave(self, socket: Socket, ask: catalog.LeaveStream) -> catalog.StreamLeft:
+    async def leave(self, socket: Socket, request: catalog.LeaveStream) -> catalog.StreamLeft:
         """`leave:stream`: leave the product room of a stream."""
-        await self.depart(socket, ask.stream_id)
-        return catalog.StreamLeft(room=self.room(ask.stream_id).name)
+        await self.depart(socket, request.stream_id)
+        return catalog.StreamLeft(room=self.room(request.stream_id).name)
 
     async def _enter_rooms_of_role(self, socket: Socket) -> None:
         """Add a socket to the room of everybody, and to that of administrators or of its host; leave the others."""

@@ -32,8 +32,8 @@ CREDENTIALS = codes(
 )  # for a handler that checks a token
 
 
-async def _no_handler(_socket: Socket, ask: Request) -> Payload:
-    raise TypeError(f"nothing handles {type(ask).__name__}")
+async def _no_handler(_socket: Socket, request: Request) -> Payload:
+    raise TypeError(f"nothing handles {type(request).__name__}")
 
 
 @dataclass(frozen=True, slots=True)

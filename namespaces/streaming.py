@@ -56,11 +56,12 @@ class StreamingNamespace(Namespace):
         socket.send(event, Typed(type=event, data=update), room)
         return census
 
-    async def join(self, socket: Socket, ask: streaming.ViewerJoin) -> streaming.ViewerJoined:
+    async def join(self, socket: Socket, request: streaming.ViewerJoin) -> streaming.ViewerJoined:
         """`stream:viewer:join`: join the viewers of a stream."""
-        return await self.enter(socket, ask.stream_key, partial(self._viewers.snapshot, ask.stream_key, ask.since))
+        key = request.stream_key
+        return await self.enter(socket, key, partial(self._viewers.snapshot, key, request.since))
 
-    async def leave(self, socket: Socket, ask: streaming.ViewerLeave) -> streaming.ViewerLeft:
+    async def leave(self, socket: Socket, request: streaming.ViewerLeave) -> streaming.ViewerLeft:
         """`stream:viewer:leave`: leave the viewers of a stream."""
-        census = await self.depart(socket, ask.stream_key)
-        return streaming.ViewerLeft(stream_key=ask.stream_key, viewer_count=census.count)
+        census = await self.depart(socket, request.stream_key)
+        return streaming.ViewerLeft(stream_key=request.stream_key, viewer_count=census.count)

@@ -33,24 +33,24 @@ class Replays:
         self._ffmpeg = ffmpeg
         self._limit = limit
 
-    async def make(self, job_id: str, run: str, ask: CreateJob, progress: Callable[[float], None]) -> Replay:
+    async def make(self, job_id: str, run: str, request: CreateJob, progress: Callable[[float], None]) -> Replay:
         """Make all renditions; call `progress` with the completed part, from 0 to 1.
 
         `run` is part of the names of unfinished files, so that two runs of a job do not share them.
         """
-        source = self._library.source(ask.source)
+        source = self._library.source(request.source)
         metadata = await self._library.metadata(source)
-        duration = _length(metadata, ask)
-        folder = self._library.folder / FOLDER / ask.stream_key
+        duration = _length(metadata, request)
+        folder = self._library.folder / FOLDER / request.stream_key
         folder.mkdir(parents=True, exist_ok=True)
-        finished = {rendition: folder / f"{job_id}-{rendition}.mp4" for rendition in ask.renditions}
+        finished = {rendition: folder / f"{job_id}-{rendition}.mp4" for rendition in request.renditions}
         for left in folder.glob(f".{job_id}-*.part"):  # by a run whose worker was lost
             left.unlink(missing_ok=True)
         with ExitStack() as remains:
-            unfinished = {rendition: folder / f".{job_id}-{rendition}-{run}.part" for rendition in ask.renditions}
+            unfinished = {rendition: folder / f".{job_id}-{rendition}-{run}.part" for rendition in request.renditions}
             for part in unfinished.values():
                 remains.callback(part.unlink, missing_ok=True)
-            arguments = conversion(source, ask.from_, duration, unfinished)
+            arguments = conversion(source, request.from_, duration, unfinished)
             await self._ffmpeg.convert(arguments, self._limit, lambda seconds: progress(min(1.0, seconds / duration)))
             made = await self._made(next(iter(unfinished.values())))
             for rendition, part in unfinished.items():
@@ -108,14 +108,14 @@ class Replays:
         return ReplayFile(rendition=rendition, path=name, size=path.stat().st_size)
 
 
-def _length(metadata: Metadata, ask: CreateJob) -> float:
+def _length(metadata: Metadata, request: CreateJob) -> float:
     """Return the duration of the replay in seconds. Raises MediaError if the recording is too short."""
     if metadata.video_codec is None or metadata.duration is None:
         raise MediaError("The source has no picture")
-    end = metadata.duration if ask.to is None else min(ask.to, metadata.duration)
-    if end - ask.from_ < SHORTEST:
+    end = metadata.duration if request.to is None else min(request.to, metadata.duration)
+    if end - request.from_ < SHORTEST:
         raise MediaError("The cut begins after the end of the recording")
-    return end - ask.from_
+    return end - request.from_
 
 
 def conversion(source: Path, begin: float, duration: float, targets: dict[Rendition, Path]) -> Sequence[str]:

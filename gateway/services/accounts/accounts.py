@@ -59,31 +59,31 @@ class Accounts(Logins):
 
     # --- logging in ---------------------------------------------------------------------------------------------------
 
-    async def register(self, ask: Register, device: Device) -> Session:
+    async def register(self, request: Register, device: Device) -> Session:
         """Create an account and log in. Raises Conflict if the address is taken, InvalidPayload for a refused name."""
-        await self._names.check(ask.username)
-        user = await new_user(self._database, self._passwords, ask, ask.password, Role.USER)
+        await self._names.check(request.username)
+        user = await new_user(self._database, self._passwords, request, request.password, Role.USER)
         # Open the session first: if Redis fails, the caller can repeat the request, because the address is still free.
         grant = await self._sessions.open(str(user.id), device.user_agent)
         async with address_taken(), self._database.guard("accounts.register"):
             await user.save(force_create=True)
         return self._session(user, grant)
 
-    async def login(self, ask: Login, device: Device) -> Session:
+    async def login(self, request: Login, device: Device) -> Session:
         """Open a session.
 
         An unknown address and a wrong password get the same answer after the same time.
         """
-        found = await find_by_email(self._database, ask.email)
-        charges = await self._attempts.login(normal(ask.email), str(found.id) if found else None, device)
-        user = await self._verified(charges, found, ask.password)
+        found = await find_by_email(self._database, request.email)
+        charges = await self._attempts.login(normal(request.email), str(found.id) if found else None, device)
+        user = await self._verified(charges, found, request.password)
         if user.suspended:
             raise Forbidden("Account is suspended")
         await self._check_banned(user)
-        if await self._passwords.is_outdated(user.password_hash, ask.password):
-            await self._set_password(user, ask.password)
+        if await self._passwords.is_outdated(user.password_hash, request.password):
+            await self._set_password(user, request.password)
         grant = await self._sessions.open(str(user.id), device.user_agent)
-        if not await self._is_current(user, ask.password):
+        if not await self._is_current(user, request.password):
             await self._sessions.end(grant.user_id, grant.session_id)
             raise AuthRequired(WRONG)
         return self._session(user, grant)
@@ -111,17 +111,17 @@ class Accounts(Logins):
         """Return the caller's account. Raises NotFound for a guest, who has none."""
         return view(await self._own(principal))
 
-    async def change_profile(self, principal: Principal, ask: ChangeProfile) -> UserView:
+    async def change_profile(self, principal: Principal, request: ChangeProfile) -> UserView:
         """Change the caller's name, also on their sockets on all nodes. Raises InvalidPayload for a refused name."""
         user = await self._own(principal)
-        await self._names.check(ask.username, owner=user.id, role=Role(user.role))
-        user.username = ask.username
+        await self._names.check(request.username, owner=user.id, role=Role(user.role))
+        user.username = request.username
         async with self._database.guard("accounts.profile"):
             await user.save(update_fields=["username", "updated_at"])
         await self._sessions.announce_change(principal.user_id)
         return view(user)
 
-    async def change_password(self, principal: Principal, ask: ChangePassword) -> None:
+    async def change_password(self, principal: Principal, request: ChangePassword) -> None:
         """Set a new password and end every other session.
 
         Raises Forbidden if the current password is wrong, and InvalidPayload if the new one equals it. After
@@ -130,15 +130,15 @@ class Accounts(Logins):
         user = await self._own(principal)
         charges = await self._attempts.change(principal.user_id, principal.session_id)
         try:
-            await self._verified(charges, user, ask.current_password)
+            await self._verified(charges, user, request.current_password)
         except AuthRequired:
             # An earlier call may have set the new password and failed before it ended the sessions.
-            if not await self._passwords.verify(user.password_hash, ask.new_password):
+            if not await self._passwords.verify(user.password_hash, request.new_password):
                 raise Forbidden("The current password is wrong") from None
         else:
-            if prepared(ask.new_password) == prepared(ask.current_password):
+            if prepared(request.new_password) == prepared(request.current_password):
                 raise InvalidPayload("The new password must not be the current one")
-            if not await self._set_password(user, ask.new_password, chosen=True):
+            if not await self._set_password(user, request.new_password, chosen=True):
                 raise Conflict("The password was changed elsewhere")
         await self._sessions.end_all(principal.user_id, keep=principal.session_id)
         if user.must_change_password:

@@ -34,21 +34,20 @@ class Directory:
         self._sessions = sessions
         self._audit_log = audit_log
 
-    async def page(self, admin: Principal, ask: UserQuery) -> UserPage:
+    async def page(self, admin: Principal, request: UserQuery) -> UserPage:
         """Return a page of accounts, newest first. Raises Forbidden, and InvalidPayload for an invalid cursor."""
         _check_admin(admin)
-        found = User.filter(**ask.model_dump(include={"role", "status"}, exclude_none=True))
-        if ask.cursor is not None:
-            moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
+        found = User.filter(**request.model_dump(include={"role", "status"}, exclude_none=True))
+        if request.cursor is not None:
+            moment, last = cursors.decode(request.cursor, tuple[Moment, UUID])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("directory.page"):
-            if ask.search is not None:
-                users = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1)
+            if request.search is not None:
+                users = await containing(self._database, found, request.search, NEWEST_FIRST, request.limit + 1)
             else:
                 with custom_plans():  # staff and suspended accounts have indexes of their own
-                    users = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
-        items, more = users[: ask.limit], len(users) > ask.limit
-        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+                    users = await found.order_by(*NEWEST_FIRST).limit(request.limit + 1)
+        items, cursor = cursors.page(users, request.limit, lambda user: (user.created_at, user.id))
         return UserPage(items=[view(user) for user in items], next_cursor=cursor)
 
     async def get(self, admin: Principal, user_id: str) -> UserView:
@@ -56,13 +55,13 @@ class Directory:
         _check_admin(admin)
         return view(await self._account(user_id))
 
-    async def suspend(self, admin: Principal, user_id: str, ask: Suspend) -> UserView:
+    async def suspend(self, admin: Principal, user_id: str, request: Suspend) -> UserView:
         """Suspend a user: all sessions end, every socket closes, no login works. The newest reason is kept."""
         user = await self._other(admin, user_id)
         if user.role == Role.ADMIN:
             raise Forbidden("An ADMIN cannot be suspended")
-        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, ask.reason or ""
-        await self._store(admin, ModerationAction.SUSPEND, user, "status", "suspended_reason", reason=ask.reason)
+        user.status, user.suspended_reason = UserStatus.SUSPENDED.value, request.reason or ""
+        await self._store(admin, ModerationAction.SUSPEND, user, "status", "suspended_reason", reason=request.reason)
         await self._sessions.end_all(str(user.id))
         return view(user)
 
@@ -74,13 +73,13 @@ class Directory:
         await self._sessions.announce_change(str(user.id))
         return view(user)
 
-    async def change_role(self, admin: Principal, user_id: str, ask: ChangeRole) -> UserView:
+    async def change_role(self, admin: Principal, user_id: str, request: ChangeRole) -> UserView:
         """Change the role of a user, with immediate effect on their access tokens and their sockets on all nodes.
 
         A password link of the account becomes invalid, because an ADMIN must not have one.
         """
         user = await self._other(admin, user_id)
-        details, user.role = {"before": user.role, "after": ask.role}, ask.role
+        details, user.role = {"before": user.role, "after": request.role}, request.role
         ended = user.end_password_link()
         await self._store(admin, ModerationAction.CHANGE_ROLE, user, "role", *ended, details=details)
         await self._sessions.announce_change(str(user.id))

@@ -33,9 +33,9 @@ class Operator:
         async with self._database.guard("operator.users"):
             return [view(user) for user in await found.order_by("created_at", "id")]
 
-    async def create(self, ask: Register, role: Role) -> UserView:
+    async def create(self, request: Register, role: Role) -> UserView:
         """Create an account. Listed and reserved names are allowed. Raises Conflict if the address is taken."""
-        user = await new_user(self._database, self._passwords, ask, ask.password, role)
+        user = await new_user(self._database, self._passwords, request, request.password, role)
         async with address_taken(), self._database.guard("operator.create"):
             await user.save(force_create=True)
         return view(user)

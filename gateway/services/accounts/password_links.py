@@ -43,16 +43,16 @@ class PasswordLinks:
         self._passwords = passwords
         self._audit_log = audit_log
 
-    async def create_user(self, admin: Principal, ask: CreateUser) -> CreatedUser:
+    async def create_user(self, admin: Principal, request: CreateUser) -> CreatedUser:
         """Create an account with a first password, which must be changed, or with a link. Raises Conflict."""
-        password = ask.password or secrets.token_urlsafe(BYTES)
-        user = await new_user(self._database, self._passwords, ask, password, Role(ask.role))
-        user.must_change_password = ask.password is not None
-        link = None if ask.password is not None else _link(user)
+        password = request.password or secrets.token_urlsafe(BYTES)
+        user = await new_user(self._database, self._passwords, request, password, Role(request.role))
+        user.must_change_password = request.password is not None
+        link = None if request.password is not None else _link(user)
         async with address_taken(), self._database.guard("users.create"), self._database.transaction():
             await user.save(force_create=True)
             await self._audit_log.record(
-                ModerationAction.CREATE_USER, admin, subject_id=str(user.id), details={"role": ask.role}
+                ModerationAction.CREATE_USER, admin, subject_id=str(user.id), details={"role": request.role}
             )
         return CreatedUser(user=view(user), link=link)
 
@@ -69,19 +69,19 @@ class PasswordLinks:
             await self._audit_log.record(ModerationAction.RESET_PASSWORD, admin, subject_id=str(user.id))
         return link
 
-    async def use(self, ask: UsePasswordLink) -> None:
+    async def use(self, request: UsePasswordLink) -> None:
         """Set the password of the account of a link, and end its sessions.
 
         Raises AuthRequired for an invalid link, and InvalidPayload for the same first password again. The link stays
         valid until the sessions have ended. After Unavailable, repeat the call: it completes the change.
         """
-        link = fingerprint(ask.token)
+        link = fingerprint(request.token)
         async with self._database.guard("users.use_link"):
             first = await self._database.query(FIRST, link)
         for row in first:
-            if await self._passwords.verify(row["password_hash"], ask.new_password):
+            if await self._passwords.verify(row["password_hash"], request.new_password):
                 raise InvalidPayload("The new password must not be the current one")
-        password_hash = await self._passwords.hash(ask.new_password)
+        password_hash = await self._passwords.hash(request.new_password)
         async with self._database.guard("users.use_link"):
             rows = await self._database.query(USE, link, password_hash)
         if not rows:

@@ -18,13 +18,13 @@ TAKEN = "There is an account with this e-mail address"
 
 
 async def new_user(
-    database: Database, passwords: Passwords, ask: Register | CreateUser, password: str, role: Role
+    database: Database, passwords: Passwords, request: Register | CreateUser, password: str, role: Role
 ) -> User:
     """Return an account that the caller stores within `address_taken`. Raises Conflict if the address is taken."""
-    if await find_by_email(database, ask.email) is not None:
+    if await find_by_email(database, request.email) is not None:
         raise Conflict(TAKEN)
     password_hash = await passwords.hash(password)
-    return User(email=normal(ask.email), username=ask.username, password_hash=password_hash, role=role.value)
+    return User(email=normal(request.email), username=request.username, password_hash=password_hash, role=role.value)
 
 
 @asynccontextmanager

@@ -81,7 +81,7 @@ class Reports:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
-    async def stream(self, principal: Principal, key: str, ask: AnalyticsQuery) -> StreamReport:
+    async def stream(self, principal: Principal, key: str, request: AnalyticsQuery) -> StreamReport:
         """Return the numbers of a stream, by default since it began.
 
         Raises NotFound for an unknown stream and for another host's.
@@ -91,11 +91,11 @@ class Reports:
         if stream is None or not (principal.role is Role.ADMIN or principal.hosts(stream.host_id)):
             raise NotFound("There is no such stream")
         begin, end, bucket = _period(
-            ask, stream.started_at or stream.created_at, (stream.ended_at or now()) + LENGTHS["minute"]
+            request, stream.started_at or stream.created_at, (stream.ended_at or now()) + LENGTHS["minute"]
         )
         analytics = self._databases.client_sync(ANALYTICS.name)
         async with analytics.guard("analytics.stream"):
-            points = await analytics.query(STREAM, key, begin, end, bucket, ask.time_zone)
+            points = await analytics.query(STREAM, key, begin, end, bucket, request.time_zone)
             products = await analytics.query(PRODUCTS, key, begin, end, TOP)
         return StreamReport(
             stream_key=key,
@@ -106,13 +106,13 @@ class Reports:
             products=[ProductSales(**row | {"product_id": str(row["product_id"])}) for row in products],
         )
 
-    async def sales(self, principal: Principal, ask: AnalyticsQuery) -> SalesReport:
+    async def sales(self, principal: Principal, request: AnalyticsQuery) -> SalesReport:
         """Return sales over time and by stream, by default of the last thirty days."""
-        begin, end, bucket = _period(ask, now() - MONTH, now() + LENGTHS["minute"])
+        begin, end, bucket = _period(request, now() - MONTH, now() + LENGTHS["minute"])
         keys = None if principal.role is Role.ADMIN else await self._own(principal)
         analytics = self._databases.client_sync(ANALYTICS.name)
         async with analytics.guard("analytics.sales"):
-            points = await analytics.query(OVER_TIME, begin, end, bucket, ask.time_zone, keys)
+            points = await analytics.query(OVER_TIME, begin, end, bucket, request.time_zone, keys)
             streams = await analytics.query(BY_STREAM, begin, end, keys, TOP)
         return SalesReport(
             from_=begin,
@@ -129,12 +129,13 @@ class Reports:
             ]
 
 
-def _period(ask: AnalyticsQuery, begin: datetime, end: datetime) -> tuple[datetime, datetime, Bucket]:
+def _period(request: AnalyticsQuery, begin: datetime, end: datetime) -> tuple[datetime, datetime, Bucket]:
     """Return the begin, the end and the bucket of a report. Raises InvalidPayload for more than POINTS points."""
-    begin, end = (ask.from_ or begin).replace(second=0, microsecond=0), ask.to or end  # minutes are counted whole
+    begin, end = request.from_ or begin, request.to or end
+    begin = begin.replace(second=0, microsecond=0)  # minutes are counted whole
     if begin >= end:
         raise InvalidPayload("`to` must be later than `from`")
     fitting: list[Bucket] = [bucket for bucket, length in LENGTHS.items() if (end - begin) / length <= POINTS]
-    if not fitting or (ask.bucket is not None and ask.bucket not in fitting):
+    if not fitting or (request.bucket is not None and request.bucket not in fitting):
         raise InvalidPayload(f"That would be more than {POINTS} points: choose a shorter time or a larger bucket")
-    return begin, end, ask.bucket or fitting[0]
+    return begin, end, request.bucket or fitting[0]

@@ -84,52 +84,52 @@ class AuditLog:
         )
         return int(rows[0]["id"])
 
-    async def page(self, principal: Principal, ask: LogQuery) -> LogPage:
+    async def page(self, principal: Principal, request: LogQuery) -> LogPage:
         """Return a page of entries, newest first: all, or for hosts those of their own streams.
 
         Raises Forbidden for everybody else, InvalidPayload for an invalid cursor, and Unavailable.
         """
-        host = await self._scope(principal, ask)
-        entries = await self._read(host, ask, _before(ask), ask.limit + 1)
-        items, more = entries[: ask.limit], len(entries) > ask.limit
-        return LogPage(items=items, next_cursor=cursors.encode((int(items[-1].id),)) if more else None)
+        host = await self._scope(principal, request)
+        entries = await self._read(host, request, _before(request), request.limit + 1)
+        items, cursor = cursors.page(entries, request.limit, lambda entry: (int(entry.id),))
+        return LogPage(items=list(items), next_cursor=cursor)
 
-    async def export(self, principal: Principal, ask: LogQuery) -> AsyncIterator[LogEntry]:
+    async def export(self, principal: Principal, request: LogQuery) -> AsyncIterator[LogEntry]:
         """Return all entries from the cursor on; `limit` is ignored. Raises as `page`, before the first entry."""
-        return self._all(await self._scope(principal, ask), ask, _before(ask))
+        return self._all(await self._scope(principal, request), request, _before(request))
 
-    async def _all(self, host: UUID | None, ask: LogQuery, before: int | None) -> AsyncIterator[LogEntry]:
-        while entries := await self._read(host, ask, before, BATCH):
+    async def _all(self, host: UUID | None, request: LogQuery, before: int | None) -> AsyncIterator[LogEntry]:
+        while entries := await self._read(host, request, before, BATCH):
             for entry in entries:
                 yield entry
             if len(entries) < BATCH:
                 return
             before = int(entries[-1].id)
 
-    async def _scope(self, principal: Principal, ask: LogQuery) -> UUID | None:
+    async def _scope(self, principal: Principal, request: LogQuery) -> UUID | None:
         async with self._database.guard("audit_log.scope"):
-            return await scope_of(self._database, principal, ask.live_id)
+            return await scope_of(self._database, principal, request.live_id)
 
-    async def _read(self, host: UUID | None, ask: LogQuery, before: int | None, limit: int) -> list[LogEntry]:
+    async def _read(self, host: UUID | None, request: LogQuery, before: int | None, limit: int) -> list[LogEntry]:
         given = {
             "stream__host_id": host,
-            "stream_id": ask.live_id,
-            "actor_id": ask.actor_id,
-            "subject_id": ask.subject_id,
-            "action": ask.action,
-            "created_at__gte": ask.from_,
-            "created_at__lt": ask.to,
+            "stream_id": request.live_id,
+            "actor_id": request.actor_id,
+            "subject_id": request.subject_id,
+            "action": request.action,
+            "created_at__gte": request.from_,
+            "created_at__lt": request.to,
             "id__lt": before,
         }
         found = ModerationEntry.filter(**{name: value for name, value in given.items() if value is not None})
         async with self._database.guard("audit_log.read"):
             # Ids follow the time: bounds of ids spare a scan of all entries that are too new or too old.
-            if ask.to is not None:
-                later = ModerationEntry.filter(created_at__gte=ask.to + SKEW).order_by("created_at")
+            if request.to is not None:
+                later = ModerationEntry.filter(created_at__gte=request.to + SKEW).order_by("created_at")
                 if bound := await later.first().values_list("id", flat=True):
                     found = found.filter(id__lt=bound)
-            if ask.from_ is not None:
-                earlier = ModerationEntry.filter(created_at__lt=ask.from_ - SKEW).order_by("-created_at")
+            if request.from_ is not None:
+                earlier = ModerationEntry.filter(created_at__lt=request.from_ - SKEW).order_by("-created_at")
                 if bound := await earlier.first().values_list("id", flat=True):
                     found = found.filter(id__gt=bound)
             entries = await found.order_by("-id").limit(limit)
@@ -143,8 +143,8 @@ def _plain(value: object) -> object:
     return iso(value) if isinstance(value, datetime) else float(value) if isinstance(value, Decimal) else str(value)
 
 
-def _before(ask: LogQuery) -> int | None:
-    return None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Number])[0]
+def _before(request: LogQuery) -> int | None:
+    return None if request.cursor is None else cursors.decode(request.cursor, tuple[Number])[0]
 
 
 def _view(entry: ModerationEntry, names: Mapping[str, str]) -> LogEntry:

@@ -71,53 +71,55 @@ class MessageSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, principal: Principal, live_id: str, ask: MessageQuery) -> StoredMessagePage:
+    async def page(self, principal: Principal, live_id: str, request: MessageQuery) -> StoredMessagePage:
         """Return a page. Raises InvalidPayload for an invalid cursor."""
         async with self._database.guard("messages.require"):
             await require_staff(self._database, principal, live_id)
-        messages = await self._read(live_id, ask, _place(ask), ask.limit + 1)
-        items, more = messages[: ask.limit], len(messages) > ask.limit
-        return StoredMessagePage(items=items, next_cursor=cursors.encode((items[-1].seq,)) if more else None)
+        messages = await self._read(live_id, request, _place(request), request.limit + 1)
+        items, cursor = cursors.page(messages, request.limit, lambda message: (message.seq,))
+        return StoredMessagePage(items=list(items), next_cursor=cursor)
 
-    async def export(self, principal: Principal, live_id: str, ask: MessageQuery) -> AsyncIterator[StoredMessage]:
+    async def export(self, principal: Principal, live_id: str, request: MessageQuery) -> AsyncIterator[StoredMessage]:
         """Return all messages from the cursor on; `limit` is ignored. Raises as `page`, before the first message."""
         async with self._database.guard("messages.require"):
             await require_staff(self._database, principal, live_id)
-        return self._all(live_id, ask, _place(ask))
+        return self._all(live_id, request, _place(request))
 
-    async def _all(self, live_id: str, ask: MessageQuery, before: int) -> AsyncIterator[StoredMessage]:
-        while messages := await self._read(live_id, ask, before, BATCH):
+    async def _all(self, live_id: str, request: MessageQuery, before: int) -> AsyncIterator[StoredMessage]:
+        while messages := await self._read(live_id, request, before, BATCH):
             for message in messages:
                 yield message
             if len(messages) < BATCH:
                 return
             before = messages[-1].seq
 
-    async def _read(self, live_id: str, ask: MessageQuery, before: int, limit: int) -> list[StoredMessage]:
+    async def _read(self, live_id: str, request: MessageQuery, before: int, limit: int) -> list[StoredMessage]:
         async with self._database.guard("messages.read"):
-            first, past = await places_between(self._database, live_id, ask.from_, ask.to)
+            first, past = await places_between(self._database, live_id, request.from_, request.to)
             with custom_plans():
-                rows = await self._rows(live_id, ask, min(before, past), first, limit)
+                rows = await self._rows(live_id, request, min(before, past), first, limit)
         return [_view(row) for row in rows]
 
-    async def _rows(self, live_id: str, ask: MessageQuery, before: int, first: int, limit: int) -> list[dict[str, Any]]:
-        query, filters = self._database.query, (ask.deleted, ask.user_id, ask.from_, ask.to)
-        if ask.search is None:
+    async def _rows(
+        self, live_id: str, request: MessageQuery, before: int, first: int, limit: int
+    ) -> list[dict[str, Any]]:
+        query, filters = self._database.query, (request.deleted, request.user_id, request.from_, request.to)
+        if request.search is None:
             return await query(LISTED, live_id, before, first, *filters, limit)
-        answer = await query(NEWEST_SEARCHED, live_id, before, first, *filters, limit, ask.search, NEWEST)
+        answer = await query(NEWEST_SEARCHED, live_id, before, first, *filters, limit, request.search, NEWEST)
         rows, last = [row for row in answer if row["id"] is not None], answer[0]["last"]
         if answer[0]["more"]:
             for start in (max(last - NEAR, first), first):
                 if start < last and len(rows) < limit:
-                    rows += await query(SEARCHED, live_id, last, start, *filters, limit - len(rows), ask.search)
+                    rows += await query(SEARCHED, live_id, last, start, *filters, limit - len(rows), request.search)
                     last = start
         return rows
 
 
-def _place(ask: MessageQuery) -> int:
-    if ask.cursor is None:
+def _place(request: MessageQuery) -> int:
+    if request.cursor is None:
         return NO_END
-    (before,) = cursors.decode(ask.cursor, tuple[Place])
+    (before,) = cursors.decode(request.cursor, tuple[Place])
     return before
 
 

@@ -59,17 +59,17 @@ class Catalog:
         self._database = database
         self._outbox = outbox
 
-    async def create(self, principal: Principal, ask: CreateProduct) -> catalog.Product:
+    async def create(self, principal: Principal, request: CreateProduct) -> catalog.Product:
         """Add a product to a stream. Raises NotFound if there is no such stream."""
         async with self._database.guard("catalog.host"):
-            stream = await Stream.get_or_none(key=ask.stream_key)
+            stream = await Stream.get_or_none(key=request.stream_key)
         if stream is None:
             raise NotFound("There is no such stream")
         _require_host(principal, stream)
-        fields = self._rounded(ask.model_dump())
+        fields = self._rounded(request.model_dump())
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         try:
-            async with self._outbox.change("catalog.create", products_room(ask.stream_key)) as outgoing:
+            async with self._outbox.change("catalog.create", products_room(request.stream_key)) as outgoing:
                 await product.save()
                 outgoing.append(self._views.added(product))
                 await self._record(ModerationAction.CREATE_PRODUCT, principal, product, after=_terms(product))
@@ -77,38 +77,38 @@ class Catalog:
             raise NotFound("There is no such stream") from None
         return self._views.view(product)
 
-    async def change(self, principal: Principal, product_id: str, ask: ChangeProduct) -> catalog.Product:
+    async def change(self, principal: Principal, product_id: str, request: ChangeProduct) -> catalog.Product:
         """Change the given fields of a product."""
-        [product] = await self._change(principal, {number(product_id): self._edit(ask)})
+        [product] = await self._change(principal, {number(product_id): self._edit(request)})
         return product
 
-    async def change_many(self, principal: Principal, ask: ChangeProducts) -> ChangedProducts:
+    async def change_many(self, principal: Principal, request: ChangeProducts) -> ChangedProducts:
         """Change several products: all or, if one of the changes fails, none."""
-        changes = {number(item.id): self._edit(item) for item in ask.items}
+        changes = {number(item.id): self._edit(item) for item in request.items}
         return ChangedProducts(items=await self._change(principal, changes))
 
-    async def arrange(self, principal: Principal, ask: ArrangeProducts) -> ChangedProducts:
+    async def arrange(self, principal: Principal, request: ArrangeProducts) -> ChangedProducts:
         """Put products of a stream in the given order. Raises NotFound for a product of another stream."""
 
         def at(position: int) -> Changes:
             def changes(product: Product) -> dict[str, Any]:
-                if product.stream_id != ask.stream_key:
+                if product.stream_id != request.stream_key:
                     raise NotFound("The stream has no such product")
                 return {"sort_order": position}
 
             return changes
 
-        changes = {number(product_id): at(position) for position, product_id in enumerate(ask.ids)}
+        changes = {number(product_id): at(position) for position, product_id in enumerate(request.ids)}
         return ChangedProducts(items=await self._change(principal, changes))
 
-    async def change_stock(self, principal: Principal, product_id: str, ask: ChangeStock) -> catalog.Product:
+    async def change_stock(self, principal: Principal, product_id: str, request: ChangeStock) -> catalog.Product:
         """Set the stock, or change it by a difference. Raises INSUFFICIENT_STOCK instead of going below 0."""
-        if (ask.stock is None) == (ask.change is None):
+        if (request.stock is None) == (request.change is None):
             raise InvalidPayload("Give either stock or change")
 
         def changes(product: Product) -> dict[str, Any]:
-            self._expect(product, ask.expected_version)
-            stock = ask.stock if ask.stock is not None else product.stock + (ask.change or 0)
+            self._expect(product, request.expected_version)
+            stock = request.stock if request.stock is not None else product.stock + (request.change or 0)
             if stock < 0:
                 short = Shortage(product_id=product_id, requested=product.stock - stock, left=product.stock)
                 raise GatewayError(Code.INSUFFICIENT_STOCK, details=[short.model_dump()])
@@ -119,16 +119,16 @@ class Catalog:
         [product] = await self._change(principal, {number(product_id): changes})
         return product
 
-    async def start_deal(self, principal: Principal, product_id: str, ask: StartDeal) -> catalog.Product:
+    async def start_deal(self, principal: Principal, product_id: str, request: StartDeal) -> catalog.Product:
         """Sell at a deal price until a given time. Then the price is again the one before the first deal."""
-        price = rounded(ask.price, self._views.currency)
+        price = rounded(request.price, self._views.currency)
 
         def changes(product: Product) -> dict[str, Any]:
-            self._expect(product, ask.expected_version)
-            if ask.until <= now():
+            self._expect(product, request.expected_version)
+            if request.until <= now():
                 raise InvalidPayload(details=[{"field": "until", "problem": "not in the future"}])
             regular = product.price if product.regular_price is None else product.regular_price
-            return {"price": price, "regular_price": regular, "deal_ends_at": ask.until}
+            return {"price": price, "regular_price": regular, "deal_ends_at": request.until}
 
         [product] = await self._change(principal, {number(product_id): changes})
         return product
@@ -171,8 +171,8 @@ class Catalog:
             _require_host(principal, product.stream)
         return found
 
-    def _edit(self, ask: ChangeProduct) -> Changes:
-        given = ask.model_dump(include=ask.model_fields_set - {"id", "expected_version"})
+    def _edit(self, request: ChangeProduct) -> Changes:
+        given = request.model_dump(include=request.model_fields_set - {"id", "expected_version"})
         for field in given.keys() - CLEARABLE:
             if given[field] is None:
                 raise InvalidPayload(details=[{"field": field, "problem": "cannot be null"}])
@@ -181,7 +181,7 @@ class Catalog:
             given |= {"regular_price": None, "deal_ends_at": None}
 
         def changes(product: Product) -> dict[str, Any]:
-            self._expect(product, ask.expected_version)
+            self._expect(product, request.expected_version)
             return given
 
         return changes

@@ -146,10 +146,10 @@ class OrderBook:
         )
 
 
-def draft(principal: Principal, ask: PlaceOrder, key: str | None) -> Draft:
+def draft(principal: Principal, request: PlaceOrder, key: str | None) -> Draft:
     """Return the draft of a request. Raises NotFound for a malformed product id."""
-    quantities = {products.number(line.product_id): line.quantity for line in ask.items}
-    prices = {products.number(line.product_id): line.price for line in ask.items if line.price is not None}
+    quantities = {products.number(line.product_id): line.quantity for line in request.items}
+    prices = {products.number(line.product_id): line.price for line in request.items if line.price is not None}
     text = ",".join(f"{number}:{quantity}" for number, quantity in sorted(quantities.items()))
     text += "".join(f",{number}@{price.normalize()}" for number, price in sorted(prices.items()))
     fingerprint = None if key is None else hashlib.sha256(text.encode()).hexdigest()
@@ -233,11 +233,3 @@ def part(order: orders.Order, keys: Collection[str]) -> orders.Order:
 def may_see(principal: Principal, order: Order) -> bool:
     """Return whether a user may see a whole order: the buyer and administrators may."""
     return principal.role is Role.ADMIN or str(order.user_id) == principal.user_id
-
-
-def uuid_or_missing(text: str, otherwise: str = "There is no such order") -> UUID:
-    """Return an id from a request. Raises NotFound if it cannot be one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(otherwise) from None

@@ -1,7 +1,7 @@
 """Reads orders for buyers, hosts and administrators. Called by the HTTP edge."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from pydantic import Field
@@ -10,13 +10,14 @@ from tortoise.expressions import Q
 from gateway.errors import Forbidden, NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
+from gateway.protocol.ids import uuid_or_missing
 from gateway.protocol.payloads import orders
 from gateway.protocol.payloads.orders import OrderPage
 from gateway.protocol.queries import OrderQuery
 from gateway.protocol.wire import Moment
 from gateway.security.principal import STAFF, Principal, Role
 from gateway.services.audit.names import names_of
-from gateway.services.commerce.order_book import may_see, part, sorted_items, uuid_or_missing, view
+from gateway.services.commerce.order_book import may_see, part, sorted_items, view
 from gateway.services.rooms.hosting import own_among
 from models.main.order import Order
 
@@ -46,10 +47,10 @@ SOLD = """
 
 
 class _Read(NamedTuple):
-    """Orders, and the sort key of the last one; None without any."""
+    """Orders, and the cursor of the next page; None if there are no more."""
 
     orders: list[orders.Order]
-    last: tuple[Any, ...] | None
+    cursor: str | None
 
 
 class OrderList:
@@ -62,21 +63,21 @@ class OrderList:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, principal: Principal, ask: OrderQuery) -> OrderPage:
+    async def page(self, principal: Principal, request: OrderQuery) -> OrderPage:
         """Return a page, newest first."""
-        keys = await self._keys(principal, ask)
-        found = await self._read(principal, ask, keys, ask.cursor, ask.limit)
-        return OrderPage(items=found.orders, next_cursor=None if found.last is None else cursors.encode(found.last))
+        keys = await self._keys(principal, request)
+        found = await self._read(principal, request, keys, request.cursor, request.limit)
+        return OrderPage(items=found.orders, next_cursor=found.cursor)
 
-    async def export(self, principal: Principal, ask: OrderQuery) -> AsyncIterator[orders.Order]:
+    async def export(self, principal: Principal, request: OrderQuery) -> AsyncIterator[orders.Order]:
         """Return all orders from the cursor on; `limit` is ignored. Raises as `page`, before the first order."""
-        keys = await self._keys(principal, ask)
-        return self._all(principal, ask, keys, await self._read(principal, ask, keys, ask.cursor, BATCH))
+        keys = await self._keys(principal, request)
+        return self._all(principal, request, keys, await self._read(principal, request, keys, request.cursor, BATCH))
 
     async def get(self, principal: Principal, order_id: str) -> orders.Order:
         """Return an order."""
         async with self._database.guard("orders.get"):
-            order = await Order.get_or_none(id=uuid_or_missing(order_id)).prefetch_related("items")
+            order = await Order.get_or_none(id=uuid_or_missing(order_id, "order")).prefetch_related("items")
             if order is None:
                 raise NotFound("There is no such order")
             if may_see(principal, order):
@@ -90,64 +91,68 @@ class OrderList:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def _all(
-        self, principal: Principal, ask: OrderQuery, keys: list[str] | None, found: _Read
+        self, principal: Principal, request: OrderQuery, keys: list[str] | None, found: _Read
     ) -> AsyncIterator[orders.Order]:
         while True:
             for order in found.orders:
                 yield order
-            if found.last is None:
+            if found.cursor is None:
                 return
-            found = await self._read(principal, ask, keys, cursors.encode(found.last), BATCH)
+            found = await self._read(principal, request, keys, found.cursor, BATCH)
 
-    async def _keys(self, principal: Principal, ask: OrderQuery) -> list[str] | None:
+    async def _keys(self, principal: Principal, request: OrderQuery) -> list[str] | None:
         """Return the streams whose orders are listed; None for the orders of a buyer, or all. Raises Forbidden."""
-        if ask.stream_key is None and ask.scope != "sold":
+        if request.stream_key is None and request.scope != "sold":
             return None
-        if principal.role is Role.ADMIN and ask.stream_key is not None:
-            return [ask.stream_key]
+        if principal.role is Role.ADMIN and request.stream_key is not None:
+            return [request.stream_key]
         if principal.role not in STAFF:
             raise Forbidden
         async with self._database.guard("orders.hosted"):
-            rows = await self._database.query(HOSTED, UUID(principal.user_id), ask.stream_key)
+            rows = await self._database.query(HOSTED, UUID(principal.user_id), request.stream_key)
         if not rows and principal.role is not Role.ADMIN:
             raise Forbidden
         return [row["key"] for row in rows]
 
     async def _read(
-        self, principal: Principal, ask: OrderQuery, keys: list[str] | None, cursor: str | None, limit: int
+        self, principal: Principal, request: OrderQuery, keys: list[str] | None, cursor: str | None, limit: int
     ) -> _Read:
         if keys is not None:
-            return await self._read_sold(ask, keys, cursor, limit)
-        buyer = None if principal.role is Role.ADMIN and ask.scope != "own" else UUID(principal.user_id)
-        if buyer is not None and ask.user_id not in (None, principal.user_id):
+            return await self._read_sold(request, keys, cursor, limit)
+        buyer = None if principal.role is Role.ADMIN and request.scope != "own" else UUID(principal.user_id)
+        if buyer is not None and request.user_id not in (None, principal.user_id):
             raise Forbidden("These are the orders of another user")
-        if ask.user_id is not None:
-            buyer = uuid_or_missing(ask.user_id, "There is no such user")
-        given = {"status": ask.status, "user_id": buyer, "created_at__gte": ask.from_, "created_at__lt": ask.to}
+        if request.user_id is not None:
+            buyer = uuid_or_missing(request.user_id, "user")
+        given = {
+            "status": request.status,
+            "user_id": buyer,
+            "created_at__gte": request.from_,
+            "created_at__lt": request.to,
+        }
         found = Order.filter(**{name: value for name, value in given.items() if value is not None})
         if cursor is not None:
             moment, last = cursors.decode(cursor, tuple[Moment, UUID])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("orders.page"):
             rows = await found.order_by("-created_at", "-id").limit(limit + 1).prefetch_related("items")
-            listed = rows[:limit]
+            listed, following = cursors.page(rows, limit, lambda order: (order.created_at, order.id))
             people = [str(order.user_id) for order in listed] if principal.role is Role.ADMIN else []
             names = await names_of(self._database, people)
-        shown = [_named(_whole(order), names) for order in listed]
-        more = len(rows) > limit
-        return _Read(shown, (listed[-1].created_at.isoformat(), str(listed[-1].id)) if more else None)
+        return _Read([_named(_whole(order), names) for order in listed], following)
 
-    async def _read_sold(self, ask: OrderQuery, keys: list[str], cursor: str | None, limit: int) -> _Read:
+    async def _read_sold(self, request: OrderQuery, keys: list[str], cursor: str | None, limit: int) -> _Read:
         before = NO_END if cursor is None else cursors.decode(cursor, tuple[ItemId])[0]
-        buyer = None if ask.user_id is None else uuid_or_missing(ask.user_id, "There is no such user")
+        buyer = None if request.user_id is None else uuid_or_missing(request.user_id, "user")
         async with self._database.guard("orders.sold"):
-            rows = await self._database.query(SOLD, keys, before, ask.status, buyer, ask.from_, ask.to, limit + 1)
-            listed = rows[:limit]
+            rows = await self._database.query(
+                SOLD, keys, before, request.status, buyer, request.from_, request.to, limit + 1
+            )
+            listed, following = cursors.page(rows, limit, lambda row: (row["item"],))
             stored = await Order.filter(id__in=[row["order_id"] for row in listed]).prefetch_related("items")
             names = await names_of(self._database, [str(order.user_id) for order in stored])
         by_id = {order.id: order for order in stored}
-        shown = [_named(part(_whole(by_id[row["order_id"]]), keys), names) for row in listed]
-        return _Read(shown, (listed[-1]["item"],) if len(rows) > limit else None)
+        return _Read([_named(part(_whole(by_id[row["order_id"]]), keys), names) for row in listed], following)
 
 
 def _whole(order: Order) -> orders.Order:

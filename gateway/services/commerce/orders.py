@@ -11,13 +11,14 @@ from gateway.keys import admins_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.protocol import events
+from gateway.protocol.ids import uuid_or_missing
 from gateway.protocol.payloads import orders
 from gateway.protocol.payloads.orders import PlaceOrder
 from gateway.realtime.notices import NoticeSender, UserEvent
 from gateway.security.principal import Principal
 from gateway.services.analytics.facts import NO_FACTS, Facts
 from gateway.services.audit.audit_log import AuditLog
-from gateway.services.commerce.order_book import draft, may_see, order_event, uuid_or_missing, view
+from gateway.services.commerce.order_book import draft, may_see, order_event, view
 from gateway.services.commerce.order_writer import OrderWriter
 from gateway.services.commerce.products import ProductViews
 from gateway.services.rooms.log import NewEvent
@@ -52,14 +53,14 @@ class Orders:
         self._writer = writer
         self._metrics = metrics
 
-    async def place(self, principal: Principal, ask: PlaceOrder, key: str | None) -> orders.Order:
+    async def place(self, principal: Principal, request: PlaceOrder, key: str | None) -> orders.Order:
         """Place an order for all items or none, at the current prices.
 
         A repetition with the same key has no effect and gets the same answer. Raises INSUFFICIENT_STOCK with a list of
         shortages, PRICE_CHANGED with the current prices if the buyer saw others, and Conflict if a stream accepts no
         orders or the key was used for another order. A refused order is not stored and can be repeated with its key.
         """
-        placed = await self._writer.write(draft(principal, ask, key))
+        placed = await self._writer.write(draft(principal, request, key))
         answer = view(placed.order, placed.items)
         return answer if placed.fresh else answer.model_copy(update=AS_PLACED)
 
@@ -174,7 +175,7 @@ AS_PLACED: dict[str, Any] = {"status": OrderStatus.PENDING.value, "paid_at": Non
 
 
 async def _lock(principal: Principal, order_id: str) -> tuple[Order, list[OrderItem]]:
-    order = await Order.filter(id=uuid_or_missing(order_id)).select_for_update(no_key=True).first()
+    order = await Order.filter(id=uuid_or_missing(order_id, "order")).select_for_update(no_key=True).first()
     if order is None or not may_see(principal, order):
         raise NotFound("There is no such order")
     return order, await OrderItem.filter(order_id=order.id).order_by("id")

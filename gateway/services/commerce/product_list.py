@@ -48,33 +48,30 @@ class ProductList:
             raise NotFound("There is no such product")
         return product
 
-    async def page(self, ask: ProductQuery) -> ProductPage:
+    async def page(self, request: ProductQuery) -> ProductPage:
         """Return a page of products, newest first. The first page of a stream is cached."""
-        if ask.stream_key is None or ask.search is not None or ask.cursor is not None:
-            return await self._page(ask)
+        if request.stream_key is None or request.search is not None or request.cursor is not None:
+            return await self._page(request)
         try:
-            room, key = products_room(ask.stream_key), f"{ask.status or 'all'} {ask.limit}"
-            return await self._pages.read(room, key, partial(self._page, ask))
+            room, key = products_room(request.stream_key), f"{request.status or 'all'} {request.limit}"
+            return await self._pages.read(room, key, partial(self._page, request))
         except NotFound:
             return ProductPage(items=[], next_cursor=None)
 
-    async def _page(self, ask: ProductQuery) -> ProductPage:
-        found = Product.all() if ask.stream_key is None else Product.filter(stream_id=ask.stream_key)
-        if ask.status is not None:
-            found = found.filter(stock=0) if ask.status == "SOLD_OUT" else found.filter(stock__gt=0)
-        if ask.cursor is not None:
-            (last,) = cursors.decode(ask.cursor, tuple[Number])
+    async def _page(self, request: ProductQuery) -> ProductPage:
+        found = Product.all() if request.stream_key is None else Product.filter(stream_id=request.stream_key)
+        if request.status is not None:
+            found = found.filter(stock=0) if request.status == "SOLD_OUT" else found.filter(stock__gt=0)
+        if request.cursor is not None:
+            (last,) = cursors.decode(request.cursor, tuple[Number])
             found = found.filter(id__lt=last)
         async with self._database.guard("catalog.page"):
-            if ask.search is not None:
-                listed = await containing(self._database, found, ask.search, ("-id",), ask.limit + 1)
+            if request.search is not None:
+                listed = await containing(self._database, found, request.search, ("-id",), request.limit + 1)
             else:
-                listed = await found.order_by("-id").limit(ask.limit + 1)
-        items, more = listed[: ask.limit], len(listed) > ask.limit
-        return ProductPage(
-            items=[self._views.view(product) for product in items],
-            next_cursor=cursors.encode((items[-1].id,)) if more else None,
-        )
+                listed = await found.order_by("-id").limit(request.limit + 1)
+        items, cursor = cursors.page(listed, request.limit, lambda product: (product.id,))
+        return ProductPage(items=[self._views.view(product) for product in items], next_cursor=cursor)
 
     async def _load(self, product_number: int) -> catalog.Product | None:
         async with self._database.guard("catalog.get"):

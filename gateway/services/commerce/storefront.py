@@ -51,11 +51,11 @@ class Storefront:
         """Raise NotFound if there is no such stream."""
         await self._streams.require(key)
 
-    async def resumes(self, ask: JoinStream) -> bool:
+    async def resumes(self, request: JoinStream) -> bool:
         """Return whether the log still has all events that the client missed."""
-        if ask.since is None:
+        if request.since is None:
             return False
-        return (await self._catch_up.position(products_room(ask.stream_id), ask.since)).events is not None
+        return (await self._catch_up.position(products_room(request.stream_id), request.since)).events is not None
 
     async def snapshot(self, key: str, since: Since | None) -> StreamJoined:
         """Return the ack of a join, for a socket that receives the room's events already."""
@@ -72,13 +72,15 @@ class Storefront:
             events=events,
         )
 
-    async def resumes_orders(self, ask: JoinOrders) -> bool:
+    async def resumes_orders(self, request: JoinOrders) -> bool:
         """Return whether the log still has all order events that the client missed."""
-        return ask.since is not None and (await self._catch_up.position(admins_room(), ask.since)).events is not None
+        if request.since is None:
+            return False
+        return (await self._catch_up.position(admins_room(), request.since)).events is not None
 
-    async def orders(self, _admin: Principal, ask: JoinOrders) -> OrdersJoined:
+    async def orders(self, _admin: Principal, request: JoinOrders) -> OrdersJoined:
         """Return the ack of `join:orders`. Administrators receive order events from their connect on."""
-        cursor, events = await self._catch_up.position(admins_room(), ask.since)
+        cursor, events = await self._catch_up.position(admins_room(), request.since)
         return OrdersJoined(room=admins_room().name, cursor=cursor, recovered=events is not None, events=events)
 
     async def close(self) -> None:

@@ -34,26 +34,26 @@ class StreamCopies:
         self._lists = lists
         self._audit_log = audit_log
 
-    async def duplicate(self, principal: Principal, key: str, ask: DuplicateStream) -> StreamView:
+    async def duplicate(self, principal: Principal, key: str, request: DuplicateStream) -> StreamView:
         """Create a scheduled stream of the same host, with the products as they are now, or without any.
 
         Raises Conflict if the key is taken.
         """
-        new_key = ask.key or secrets.token_urlsafe(9)
+        new_key = request.key or secrets.token_urlsafe(9)
         try:
             async with self._database.guard("streams.duplicate"), self._database.transaction():
                 original = await lock_stream(principal, key)
                 stream = Stream(
                     key=new_key,
-                    title=ask.title or original.title,
+                    title=request.title or original.title,
                     description=original.description,
                     host_id=original.host_id,
-                    scheduled_at=ask.scheduled_at,
+                    scheduled_at=request.scheduled_at,
                     orders_when_not_live=original.orders_when_not_live,
                 )
                 await stream.save(force_create=True)
                 await open_rooms(new_key)
-                if ask.products:
+                if request.products:
                     await self._database.query(PRODUCTS, key, new_key)
                 await self._audit_log.record(
                     ModerationAction.CREATE_STREAM,

@@ -6,6 +6,7 @@ import structlog
 
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.protocol import cursors, events
+from gateway.protocol.ids import uuid_or_missing
 from gateway.protocol.payloads.jobs import CreateJob, Job, JobPage
 from gateway.protocol.queries import JobQuery
 from gateway.protocol.wire import Moment
@@ -30,24 +31,23 @@ class Jobs:
         self._streams = streams
         self._notices = notices
 
-    async def create(self, admin: Principal, ask: CreateJob) -> Job:
+    async def create(self, admin: Principal, request: CreateJob) -> Job:
         """Create a job. Raises NotFound for an unknown stream, Conflict for one not ended, or too many jobs."""
-        stream = await self._streams.get(ask.stream_key)
+        stream = await self._streams.get(request.stream_key)
         if stream.status != "ENDED":
             raise Conflict("The stream has not ended yet")
         user_id = UUID(admin.user_id)
         if await self._table.unfinished(user_id) >= MOST:
             raise Conflict(f"You have {MOST} unfinished jobs")
-        row = await self._table.add(user_id, ask)
+        row = await self._table.add(user_id, request)
         await self._push(row)
         return row.view()
 
-    async def page(self, ask: JobQuery) -> JobPage:
+    async def page(self, request: JobQuery) -> JobPage:
         """Return a page of all jobs, newest first. Raises InvalidPayload for an invalid cursor."""
-        after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
-        rows = await self._table.page(ask, after, ask.limit + 1)
-        items, more = rows[: ask.limit], len(rows) > ask.limit
-        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        after = None if request.cursor is None else cursors.decode(request.cursor, tuple[Moment, UUID])
+        rows = await self._table.page(request, after, request.limit + 1)
+        items, cursor = cursors.page(rows, request.limit, lambda row: (row.created_at, row.id))
         return JobPage(items=[row.view() for row in items], next_cursor=cursor)
 
     async def retry(self, job_id: str) -> Job:
@@ -55,7 +55,7 @@ class Jobs:
 
         Raises NotFound, and Conflict for a job that was done or cancelled.
         """
-        row = await self._table.retry(_uuid(job_id))
+        row = await self._table.retry(uuid_or_missing(job_id, "job"))
         if row is None:
             job = await self.get(job_id)
             if job.status in (JobStatus.DONE, JobStatus.CANCELLED):
@@ -68,14 +68,14 @@ class Jobs:
 
     async def get(self, job_id: str) -> Job:
         """Return a job. Raises NotFound."""
-        row = await self._table.get(_uuid(job_id))
+        row = await self._table.get(uuid_or_missing(job_id, "job"))
         if row is None:
             raise NotFound("There is no such job")
         return row.view()
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job; its worker stops within about a second. Raises NotFound, Conflict if it has ended."""
-        row = await self._table.cancel(_uuid(job_id))
+        row = await self._table.cancel(uuid_or_missing(job_id, "job"))
         if row is not None:
             update = row.update().model_dump(mode="json")
             await self._notices.notify(UserEvent(str(row.user_id), events.JOB_UPDATE, update))
@@ -90,10 +90,3 @@ class Jobs:
             await self._queue.push(str(row.id))
         except Unavailable:
             log.info("a job is not in the queue", job=str(row.id))  # workers will find it in the table
-
-
-def _uuid(job_id: str) -> UUID:
-    try:
-        return UUID(job_id)
-    except ValueError:
-        raise NotFound("There is no such job") from None

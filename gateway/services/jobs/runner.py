@@ -41,7 +41,7 @@ Progress = Callable[[float], None]
 class Kind(Protocol):
     """The work for one kind of job."""
 
-    async def make(self, job_id: str, run: str, ask: CreateJob, progress: Progress, /) -> Payload:
+    async def make(self, job_id: str, run: str, request: CreateJob, progress: Progress, /) -> Payload:
         """Do the work and return the result. Raises MediaError with a text for the user. May be cancelled."""
 
     async def discard(self, job_id: str, /) -> None:
@@ -103,7 +103,9 @@ class JobRunner:
             nonlocal done
             done = part
 
-        work = asyncio.ensure_future(self._kinds[job.kind].make(str(job.id), str(job.run), job.ask, progress))
+        work = asyncio.ensure_future(
+            self._kinds[job.kind].make(str(job.id), str(job.run), job.parsed_request, progress)
+        )
         stop = asyncio.create_task(self._stopping.wait())
         published = 0
         try:

@@ -106,7 +106,7 @@ class Row(NamedTuple):
     died: bool = False  # its run has just been declared dead
 
     @property
-    def ask(self) -> CreateJob:
+    def parsed_request(self) -> CreateJob:
         """The request that created the job."""
         return CreateJob.model_validate(self.request)
 
@@ -121,7 +121,7 @@ class Row(NamedTuple):
         return Job(
             id=str(self.id),
             kind=self.kind,
-            stream_key=self.ask.stream_key,
+            stream_key=self.parsed_request.stream_key,
             status=self.status,
             progress=self.progress,
             detail=self.detail,
@@ -143,10 +143,10 @@ class JobTable:
         async with self._database.guard("jobs.count"):
             return int((await self._database.query(COUNT, user_id))[0]["unfinished"])
 
-    async def add(self, user_id: UUID, ask: CreateJob) -> Row:
+    async def add(self, user_id: UUID, request: CreateJob) -> Row:
         """Store a job."""
         row = await self._one(
-            "jobs.add", ADD, uuid4(), ask.kind, user_id, QUEUED, ask.model_dump_json(by_alias=True), REQUEUE
+            "jobs.add", ADD, uuid4(), request.kind, user_id, QUEUED, request.model_dump_json(by_alias=True), REQUEUE
         )
         assert row is not None  # noqa: S101  an INSERT answers its row or raises
         return row
@@ -180,11 +180,11 @@ class JobTable:
         """Queue a failed job again. None if it has not failed."""
         return await self._one("jobs.retry", RETRY, job_id, QUEUED, REQUEUE)
 
-    async def page(self, ask: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
+    async def page(self, request: JobQuery, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
         """Return the newest jobs before `after`."""
         moment, last = after or (None, None)
         async with self._database.guard("jobs.page"):
-            rows = await self._database.query(PAGE, ask.status, ask.stream_key, moment, last, limit)
+            rows = await self._database.query(PAGE, request.status, request.stream_key, moment, last, limit)
         return [_row(row) for row in rows]
 
     async def silent(self) -> set[UUID]:

@@ -26,26 +26,26 @@ class Announcements:
         self._audit_log = audit_log
         self._fanout = fanout
 
-    async def announce(self, principal: Principal, ask: Announce) -> Announced:
+    async def announce(self, principal: Principal, request: Announce) -> Announced:
         """Announce something to a room. Raises Forbidden, BANNED, MUTED, NotFound, Unavailable."""
-        room = chat_room(ask.live_id)
+        room = chat_room(request.live_id)
         async with self._log.local_lock(room):
             async with self._database.guard("chat.announce"), self._database.transaction():
                 await self._log.lock(room)  # a mute that has returned must prevent the announcement
-                await self._permissions.require(principal, Power.ANNOUNCE, ask.live_id)
+                await self._permissions.require(principal, Power.ANNOUNCE, request.live_id)
                 seq = await self._log.next(room)
                 data = Announcement(
                     seq=seq,
-                    live_id=ask.live_id,
+                    live_id=request.live_id,
                     user_id=principal.user_id,
                     username=principal.username,
                     role=principal.role,
-                    message=ask.message,
+                    message=request.message,
                 )
                 payload = Typed(type=events.CHAT_ANNOUNCEMENT, data=data)
                 stamp = await self._log.record(room, seq, events.CHAT_ANNOUNCEMENT, payload)
                 await self._audit_log.record(
-                    ModerationAction.ANNOUNCE, principal, live_id=ask.live_id, details={"seq": seq}
+                    ModerationAction.ANNOUNCE, principal, live_id=request.live_id, details={"seq": seq}
                 )
             await self._fanout.publish(room, events.CHAT_ANNOUNCEMENT, payload, stamp)
         return Announced(seq=seq, timestamp=data.timestamp)

@@ -99,27 +99,27 @@ class Clears:
         self._metrics = metrics
         self._time_limit = time_limit.total_seconds()
 
-    async def clear(self, principal: Principal, ask: Clear) -> ClearAck:
+    async def clear(self, principal: Principal, request: Clear) -> ClearAck:
         """Delete messages, or with `dry_run` count them."""
-        since = None if ask.last_seconds is None else now() - timedelta(seconds=ask.last_seconds)
-        choice = Choice(ask.live_id, ask.user_id, since)
-        if ask.dry_run:
+        since = None if request.last_seconds is None else now() - timedelta(seconds=request.last_seconds)
+        choice = Choice(request.live_id, request.user_id, since)
+        if request.dry_run:
             async with self._database.guard("chat.clear"):
-                await self._permissions.require(principal, Power.CLEAR, ask.live_id)
+                await self._permissions.require(principal, Power.CLEAR, request.live_id)
                 count, _ = await self._count(await self._bounded(choice))
             return ClearAck(deleted=count, remaining=count, clear_id=None, dry_run=True)
-        return await self._clear(principal, choice, ask.reason, ask.last_seconds, self._time_limit)
+        return await self._clear(principal, choice, request.reason, request.last_seconds, self._time_limit)
 
     async def clear_of(self, principal: Principal, live_id: str, user_id: str, reason: str | None) -> int:
         """Delete all messages of a user or guest in a room; return how many. Not within a transaction."""
         return (await self._clear(principal, Choice(live_id, user_id, None), reason, None, math.inf)).deleted
 
-    async def undo(self, principal: Principal, ask: UndoClear) -> UndoAck:
+    async def undo(self, principal: Principal, request: UndoClear) -> UndoAck:
         """Restore the messages of a clear whose texts are still stored. A second undo restores nothing."""
-        room, clear_id, late = chat_room(ask.live_id), int(ask.clear_id), _deadline(self._time_limit)
+        room, clear_id, late = chat_room(request.live_id), int(request.clear_id), _deadline(self._time_limit)
         async with self._database.guard("chat.undo_clear"):
-            await self._permissions.require(principal, Power.CLEAR, ask.live_id)
-            kept, _ = await self._kept(ask.live_id, clear_id)
+            await self._permissions.require(principal, Power.CLEAR, request.live_id)
+            kept, _ = await self._kept(request.live_id, clear_id)
             ids = [row["message_id"] for row in await self._database.query(DELETED, clear_id, LISTED)]
         count = 0
         for first in range(0, len(ids), BATCH):
@@ -132,14 +132,14 @@ class Clears:
                     await self._audit_log.record(
                         ModerationAction.UNDO_CLEAR,
                         principal,
-                        live_id=ask.live_id,
-                        details={"clearId": ask.clear_id, "messages": kept},
+                        live_id=request.live_id,
+                        details={"clearId": request.clear_id, "messages": kept},
                     )
-                outgoing.extend(restored(ask.live_id, ask.clear_id, back))
+                outgoing.extend(restored(request.live_id, request.clear_id, back))
             count += len(back)
             self._metrics.messages_restored.inc(len(back))
         async with self._database.guard("chat.undo_clear"):
-            remaining, lost = await self._kept(ask.live_id, clear_id)
+            remaining, lost = await self._kept(request.live_id, clear_id)
         return UndoAck(restored=count, remaining=remaining, lost=lost)
 
     # --- the steps ----------------------------------------------------------------------------------------------------

@@ -68,86 +68,88 @@ class Deletions:
         self._pins = pins
         self._metrics = metrics
 
-    async def delete(self, principal: Principal, ask: DeleteMessage) -> Deleted:
+    async def delete(self, principal: Principal, request: DeleteMessage) -> Deleted:
         """Delete the text of a message for good, wherever it can be read, then publish the deletion.
 
         If a clear has deleted the message before, undoing the clear no longer restores it.
         """
 
         async def check() -> None:
-            await self._permissions.require(principal, Power.DELETE, ask.live_id)
+            await self._permissions.require(principal, Power.DELETE, request.live_id)
 
-        return await self.delete_if(principal, ask, check)
+        return await self.delete_if(principal, request, check)
 
     async def delete_if(
-        self, principal: Principal, ask: DeleteMessage, check: Check, details: Mapping[str, Any] | None = None
+        self, principal: Principal, request: DeleteMessage, check: Check, details: Mapping[str, Any] | None = None
     ) -> Deleted:
         """Delete as `delete` does, if `check` does not raise. It is called in the transaction, with the room locked.
 
         `details` are for the entry in the audit log.
         """
-        room = chat_room(ask.live_id)
+        room = chat_room(request.live_id)
         async with self._log.local_lock(room):
             async with self._database.guard("chat.delete"), self._database.transaction():
                 await self._log.lock(room)
                 await check()
-                found = await self._find(ask)
+                found = await self._find(request)
                 message_id = found["id"]
                 if found["deleted"] and not found["revocable"]:
                     return Deleted(message_id=str(message_id), already_deleted=True)
                 entry = await self._audit_log.record(
                     ModerationAction.DELETE_MESSAGE,
                     principal,
-                    live_id=ask.live_id,
+                    live_id=request.live_id,
                     subject_id=found["sender_id"],
                     message_id=str(message_id),
-                    reason=ask.reason,
+                    reason=request.reason,
                     details=details,
                 )
                 await self._database.query(REVIEWED, message_id, UUID(principal.user_id))
                 if found["deleted"]:
-                    await self._database.query(CLAIM, message_id, entry, UUID(principal.user_id), ask.reason)
+                    await self._database.query(CLAIM, message_id, entry, UUID(principal.user_id), request.reason)
                     return Deleted(message_id=str(message_id), already_deleted=True)
-                placed = await self._erase(ask, message_id, principal.user_id, entry)
+                placed = await self._erase(request, message_id, principal.user_id, entry)
             await self._outbox.publish(placed)
         self._metrics.messages_erased.labels("delete").inc()
         return Deleted(message_id=str(message_id), already_deleted=False)
 
-    async def hide_if(self, ask: DeleteMessage, due: Callable[[], Awaitable[bool]]) -> bool:
+    async def hide_if(self, request: DeleteMessage, due: Callable[[], Awaitable[bool]]) -> bool:
         """Hide a message if `due` returns true; return whether it did. A review deletes or restores the message.
 
         `due` is called in the transaction, with the room locked. The audit log gets no entry, because no staff acts.
         """
-        room = chat_room(ask.live_id)
+        room = chat_room(request.live_id)
         async with self._log.local_lock(room):
             async with self._database.guard("chat.hide"), self._database.transaction():
                 await self._log.lock(room)
                 if not await due():
                     return False
-                placed = await self._erase(ask, uuid_of(ask.message_id), None, None)
+                placed = await self._erase(request, uuid_of(request.message_id), None, None)
             await self._outbox.publish(placed)
         self._metrics.messages_erased.labels("hide").inc()
         return True
 
-    async def _find(self, ask: DeleteMessage) -> dict[str, Any]:
-        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id, ModerationAction.CLEAR):
+    async def _find(self, request: DeleteMessage) -> dict[str, Any]:
+        for row in await self._database.query(
+            FIND, uuid_of(request.message_id), request.live_id, ModerationAction.CLEAR
+        ):
             return row
         raise NotFound("There is no such message")
 
     async def _erase(
-        self, ask: DeleteMessage, message_id: UUID, deleted_by: str | None, entry: int | None
+        self, request: DeleteMessage, message_id: UUID, deleted_by: str | None, entry: int | None
     ) -> list[PlacedEvent]:
         """Erase a message and unpin it, in the transaction; return the events to publish."""
-        await self._erasure.erase(ask.live_id, [message_id], deleted_by, ask.reason, entry)
-        room = chat_room(ask.live_id)
+        await self._erasure.erase(request.live_id, [message_id], deleted_by, request.reason, entry)
+        room = chat_room(request.live_id)
         seq = await self._log.next(room)
         data = MessageDeleted(
             message_id=str(message_id),
             seq=seq,
-            live_id=ask.live_id,
+            live_id=request.live_id,
             deleted_by=NOBODY if deleted_by is None else deleted_by,
-            reason=ask.reason,
+            reason=request.reason,
         )
         event = NewEvent(room, events.CHAT_MESSAGE_DELETED, Typed(type=events.CHAT_MESSAGE_DELETED, data=data))
         placed = [PlacedEvent(event, await self._log.record(room, seq, event.event, event.payload))]
-        return placed + await self._outbox.append(await self._pins.drop_deleted(ask.live_id))
+        return placed + await self._outbox.append(await self._pins.drop_deleted(request.live_id))

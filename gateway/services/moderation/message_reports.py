@@ -141,7 +141,7 @@ class MessageReports:
         """Refuse further reports; return when the accepted ones are stored."""
         await self._batches.close()
 
-    async def report(self, principal: Principal, ask: Report) -> Reported:
+    async def report(self, principal: Principal, request: Report) -> Reported:
         """Store a report of a message for the staff of the room. A second report by the same person has no effect.
 
         Raises:
@@ -151,10 +151,10 @@ class MessageReports:
             GatewayError: BANNED, MUTED.
             Unavailable: The database is unavailable, or too many reports wait.
         """
-        message_id = uuid_of(ask.message_id)
-        (await self._standings.read(principal, ask.live_id)).require(Code.BANNED, Code.MUTED)
+        message_id = uuid_of(request.message_id)
+        (await self._standings.read(principal, request.live_id)).require(Code.BANNED, Code.MUTED)
         account = UUID(principal.user_id) if principal.authenticated else None
-        draft = _Draft(ask.live_id, message_id, principal.user_id, account, ask.reason, ask.note or None)
+        draft = _Draft(request.live_id, message_id, principal.user_id, account, request.reason, request.note or None)
         try:
             duplicate = await self._batches.call(draft)
         except ConstraintError:  # the message was deleted with its stream in between
@@ -162,9 +162,9 @@ class MessageReports:
         self._metrics.reports.labels("repeated" if duplicate else "made").inc()
         return Reported(message_id=str(message_id), duplicate=duplicate)
 
-    async def repeated(self, principal: Principal, ask: Report) -> Reported | None:
+    async def repeated(self, principal: Principal, request: Report) -> Reported | None:
         """Return the answer to a repeated report; None if the person has not reported the message before."""
-        message_id = uuid_of(ask.message_id)
+        message_id = uuid_of(request.message_id)
         async with self._database.guard("reports.repeated"):
             made = await self._database.query(MADE, message_id, principal.user_id)
         return Reported(message_id=str(message_id), duplicate=True) if made else None
@@ -198,8 +198,8 @@ class MessageReports:
             async def due(message_id: UUID = message_id) -> bool:
                 return bool(await self._database.query(DUE, [message_id], self._hide_at, list(MODERATORS)))
 
-            ask = DeleteMessage.model_validate({"liveId": live_id, "messageId": str(message_id), "reason": REASON})
-            if await self._deletions.hide_if(ask, due):
+            request = DeleteMessage.model_validate({"liveId": live_id, "messageId": str(message_id), "reason": REASON})
+            if await self._deletions.hide_if(request, due):
                 self._metrics.reports.labels("hidden").inc()
 
     async def _due(self, message_ids: list[UUID]) -> list[dict[str, Any]]:

@@ -72,34 +72,34 @@ class Pins:
         self._permissions = permissions
         self._audit_log = audit_log
 
-    async def pin(self, principal: Principal, ask: PinMessage) -> PinAck:
+    async def pin(self, principal: Principal, request: PinMessage) -> PinAck:
         """Pin a message, for some seconds or for good. Raises Conflict if it was deleted."""
-        room = chat_room(ask.live_id)
+        room = chat_room(request.live_id)
         async with self._outbox.change("chat.pin", room) as outgoing:
             await self._log.lock(room)
-            await self._permissions.require(principal, Power.PIN, ask.live_id)
-            message_id = await self._find(ask)
-            await self._database.query(PIN, message_id, ask.live_id, UUID(principal.user_id), ask.seconds)
-            replaced = await self._database.query(REPLACE, ask.live_id, MOST)
-            [pinned] = [pin for pin in await self.shown(ask.live_id) if pin.id == str(message_id)]
-            await self._record(ModerationAction.PIN, principal, ask, {"seconds": ask.seconds})
+            await self._permissions.require(principal, Power.PIN, request.live_id)
+            message_id = await self._find(request)
+            await self._database.query(PIN, message_id, request.live_id, UUID(principal.user_id), request.seconds)
+            replaced = await self._database.query(REPLACE, request.live_id, MOST)
+            [pinned] = [pin for pin in await self.shown(request.live_id) if pin.id == str(message_id)]
+            await self._record(ModerationAction.PIN, principal, request, {"seconds": request.seconds})
             event = NewEvent(room, events.CHAT_PINNED, Typed(type=events.CHAT_PINNED, data=pinned))
-            outgoing.extend([*_unpinned(ask.live_id, replaced, Cause.REPLACED), event])
+            outgoing.extend([*_unpinned(request.live_id, replaced, Cause.REPLACED), event])
         return PinAck(message_id=pinned.id, until=pinned.pinned_until)
 
-    async def unpin(self, principal: Principal, ask: UnpinMessage) -> UnpinAck:
+    async def unpin(self, principal: Principal, request: UnpinMessage) -> UnpinAck:
         """Unpin a message; do nothing if it is not pinned. Raises NotFound for an unknown id."""
-        room = chat_room(ask.live_id)
+        room = chat_room(request.live_id)
         async with self._outbox.change("chat.unpin", room) as outgoing:
             await self._log.lock(room)
-            await self._permissions.require(principal, Power.PIN, ask.live_id)
-            rows = await self._database.query(UNPIN, uuid_of(ask.message_id), ask.live_id)
+            await self._permissions.require(principal, Power.PIN, request.live_id)
+            rows = await self._database.query(UNPIN, uuid_of(request.message_id), request.live_id)
             if rows:
-                await self._record(ModerationAction.UNPIN, principal, ask, {})
-            elif not await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+                await self._record(ModerationAction.UNPIN, principal, request, {})
+            elif not await self._database.query(FIND, uuid_of(request.message_id), request.live_id):
                 raise NotFound("There is no such message")
-            outgoing.extend(_unpinned(ask.live_id, rows, Cause.UNPINNED))
-        return UnpinAck(message_id=str(uuid_of(ask.message_id)), already_unpinned=not rows)
+            outgoing.extend(_unpinned(request.live_id, rows, Cause.UNPINNED))
+        return UnpinAck(message_id=str(uuid_of(request.message_id)), already_unpinned=not rows)
 
     async def shown(self, live_id: str) -> list[PinnedMessage]:
         """Return the pinned messages of a room, the oldest pin first. Call it within `database.guard`."""
@@ -131,8 +131,8 @@ class Pins:
             outgoing.extend(_unpinned(live_id, rows, Cause.EXPIRED))
         return len(rows)
 
-    async def _find(self, ask: PinMessage) -> UUID:
-        for row in await self._database.query(FIND, uuid_of(ask.message_id), ask.live_id):
+    async def _find(self, request: PinMessage) -> UUID:
+        for row in await self._database.query(FIND, uuid_of(request.message_id), request.live_id):
             if row["text"] is None:
                 raise Conflict("The message was deleted")
             message_id: UUID = row["id"]
@@ -140,10 +140,14 @@ class Pins:
         raise NotFound("There is no such message")
 
     async def _record(
-        self, action: ModerationAction, principal: Principal, ask: PinMessage | UnpinMessage, details: dict[str, Any]
+        self,
+        action: ModerationAction,
+        principal: Principal,
+        request: PinMessage | UnpinMessage,
+        details: dict[str, Any],
     ) -> None:
-        message_id = str(uuid_of(ask.message_id))
-        await self._audit_log.record(action, principal, live_id=ask.live_id, message_id=message_id, details=details)
+        message_id = str(uuid_of(request.message_id))
+        await self._audit_log.record(action, principal, live_id=request.live_id, message_id=message_id, details=details)
 
 
 def _unpinned(live_id: str, rows: Iterable[dict[str, Any]], cause: Cause) -> Sequence[NewEvent]:

@@ -133,29 +133,26 @@ class ReportReviews:
         self._erasure = Erasure(database)
         self._metrics = metrics
 
-    async def page(self, principal: Principal, ask: ReportQuery) -> ReportedMessagePage:
+    async def page(self, principal: Principal, request: ReportQuery) -> ReportedMessagePage:
         """Return a page, newest first. Raises InvalidPayload for an invalid cursor."""
-        moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        moment, last = (None, None) if request.cursor is None else cursors.decode(request.cursor, tuple[Moment, UUID])
         async with self._database.guard("reports.page"):
-            host = await self._scope(principal, ask.live_id)
+            host = await self._scope(principal, request.live_id)
             rows = await self._database.query(
                 PAGE,
                 host,
-                ask.live_id,
-                ask.status,
-                ask.reason,
-                ask.user_id,
-                ask.hidden,
+                request.live_id,
+                request.status,
+                request.reason,
+                request.user_id,
+                request.hidden,
                 moment,
                 last,
-                ask.limit + 1,
+                request.limit + 1,
             )
-            (count,) = await self._database.query(OPEN, host, ask.live_id)
-        items, more = [_view(row) for row in rows[: ask.limit]], len(rows) > ask.limit
-        cursor = None
-        if more:
-            cursor = cursors.encode((rows[ask.limit - 1]["first_reported_at"].isoformat(), items[-1].message_id))
-        return ReportedMessagePage(items=items, next_cursor=cursor, open=count["open"])
+            (count,) = await self._database.query(OPEN, host, request.live_id)
+        items, cursor = cursors.page(rows, request.limit, lambda row: (row["first_reported_at"], row["message_id"]))
+        return ReportedMessagePage(items=[_view(row) for row in items], next_cursor=cursor, open=count["open"])
 
     async def get(self, principal: Principal, message_id: str) -> ReportedMessageDetail:
         """Return one reported message with notes and the messages around it."""
@@ -172,7 +169,7 @@ class ReportReviews:
             after=[message_of(row) for row in after],
         )
 
-    async def review(self, principal: Principal, message_id: str, ask: ReviewReports) -> ReportedMessageView:
+    async def review(self, principal: Principal, message_id: str, request: ReviewReports) -> ReportedMessageView:
         """Keep or delete a reported message, and return it. Repeating a decision has no effect.
 
         Only administrators may delete a message that nobody else has reported, or keep a message of their own.
@@ -185,10 +182,10 @@ class ReportReviews:
         key = uuid_of(message_id)
         async with self._database.guard("reports.find"):
             found = await self._find(principal, key)
-        if ask.decision == "KEEP":
-            await self._keep(principal, key, found.live_id, ask.reason)
+        if request.decision == "KEEP":
+            await self._keep(principal, key, found.live_id, request.reason)
         else:
-            await self._delete(principal, key, found, ask.reason)
+            await self._delete(principal, key, found, request.reason)
         async with self._database.guard("reports.get"):
             return await self._get(key)
 
@@ -227,9 +224,9 @@ class ReportReviews:
             if not _may_delete(principal) and not await self._database.query(OTHERS, key, principal.user_id):
                 raise Forbidden("Nobody else has reported this message")
 
-        ask = DeleteMessage.model_validate({"liveId": found.live_id, "messageId": str(key), "reason": reason})
+        request = DeleteMessage.model_validate({"liveId": found.live_id, "messageId": str(key), "reason": reason})
         if found.status != "DELETED":
-            await self._deletions.delete_if(principal, ask, check, _details(found))
+            await self._deletions.delete_if(principal, request, check, _details(found))
             self._metrics.reports.labels("deleted").inc()
         else:
             async with self._database.guard("reports.check"):

@@ -46,20 +46,20 @@ class RoomSettingsService:
         self._audit_log = audit_log
         self._notices = notices
 
-    async def slow_mode(self, principal: Principal, ask: SlowMode) -> SettingsChanged:
+    async def slow_mode(self, principal: Principal, request: SlowMode) -> SettingsChanged:
         """Set the seconds between two messages of one sender; 0 turns slow mode off."""
-        change = {"slow_mode_seconds": ask.seconds}
-        return await self._change(principal, ask.live_id, change, ModerationAction.SLOW_MODE)
+        change = {"slow_mode_seconds": request.seconds}
+        return await self._change(principal, request.live_id, change, ModerationAction.SLOW_MODE)
 
-    async def freeze(self, principal: Principal, ask: Freeze) -> SettingsChanged:
+    async def freeze(self, principal: Principal, request: Freeze) -> SettingsChanged:
         """Freeze a room, so that only moderators may send messages, or unfreeze it."""
-        action = ModerationAction.FREEZE if ask.frozen else ModerationAction.UNFREEZE
-        return await self._change(principal, ask.live_id, {"frozen": ask.frozen}, action)
+        action = ModerationAction.FREEZE if request.frozen else ModerationAction.UNFREEZE
+        return await self._change(principal, request.live_id, {"frozen": request.frozen}, action)
 
-    async def allow_guests(self, principal: Principal, ask: AllowGuests) -> SettingsChanged:
+    async def allow_guests(self, principal: Principal, request: AllowGuests) -> SettingsChanged:
         """Allow guests to send messages, or forbid it."""
-        action = ModerationAction.ALLOW_GUESTS if ask.allowed else ModerationAction.REFUSE_GUESTS
-        return await self._change(principal, ask.live_id, {"guests_allowed": ask.allowed}, action)
+        action = ModerationAction.ALLOW_GUESTS if request.allowed else ModerationAction.REFUSE_GUESTS
+        return await self._change(principal, request.live_id, {"guests_allowed": request.allowed}, action)
 
     async def _change(
         self, principal: Principal, live_id: str, change: dict[str, int | bool], action: ModerationAction

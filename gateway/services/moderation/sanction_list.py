@@ -6,6 +6,7 @@ from uuid import UUID
 from gateway.errors import NotFound
 from gateway.postgres.database import Database
 from gateway.protocol import cursors
+from gateway.protocol.ids import uuid_or_missing
 from gateway.protocol.payloads.moderation import until
 from gateway.protocol.payloads.records import SanctionPage, SanctionView
 from gateway.protocol.queries import SanctionQuery
@@ -46,29 +47,33 @@ class SanctionList:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, principal: Principal, ask: SanctionQuery) -> SanctionPage:
+    async def page(self, principal: Principal, request: SanctionQuery) -> SanctionPage:
         """Return a page, newest first: all for administrators and moderators, for hosts those in their own rooms.
 
         Raises Forbidden for everybody else, and InvalidPayload for an invalid cursor.
         """
-        moment, last = (None, None) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        moment, last = (None, None) if request.cursor is None else cursors.decode(request.cursor, tuple[Moment, UUID])
         async with self._database.guard("sanctions.page"):
-            host = await scope_of(self._database, principal, ask.live_id)
+            host = await scope_of(self._database, principal, request.live_id)
             rows = await self._database.query(
-                PAGE, host, ask.user_id, ask.live_id, ask.kind, ask.active, moment, last, ask.limit + 1
+                PAGE,
+                host,
+                request.user_id,
+                request.live_id,
+                request.kind,
+                request.active,
+                moment,
+                last,
+                request.limit + 1,
             )
-        items, more = rows[: ask.limit], len(rows) > ask.limit
-        cursor = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["id"]))) if more else None
+        items, cursor = cursors.page(rows, request.limit, lambda row: (row["created_at"], row["id"]))
         return SanctionPage(items=[_view(row) for row in items], next_cursor=cursor)
 
     async def get(self, sanction_id: str) -> SanctionView:
         """Return a sanction. Raises NotFound."""
-        try:
-            number = UUID(sanction_id)
-        except ValueError:
-            raise NotFound("There is no such sanction") from None
+        key = uuid_or_missing(sanction_id, "sanction")
         async with self._database.guard("sanctions.get"):
-            for row in await self._database.query(GET, number):
+            for row in await self._database.query(GET, key):
                 return _view(row)
         raise NotFound("There is no such sanction")
 

@@ -152,34 +152,38 @@ class Sanctions:
         self._notices = notices
         self._metrics = metrics
 
-    async def mute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
+    async def mute(self, principal: Principal, request: MuteUser) -> Sanctioned:
         """Mute a user or guest in a room: they can read and not write."""
-        imposed = await self._impose(principal, Power.MUTE, ask)
+        imposed = await self._impose(principal, Power.MUTE, request)
         ends_at = until(imposed.ends_at)
-        await self._notices.notify(UserMuted(ask.user_id, ask.live_id, ends_at))
-        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id))
+        await self._notices.notify(UserMuted(request.user_id, request.live_id, ends_at))
+        return Sanctioned(live_id=request.live_id, user_id=request.user_id, until=ends_at, sanction_id=str(imposed.id))
 
-    async def unmute(self, principal: Principal, ask: MuteUser) -> Sanctioned:
+    async def unmute(self, principal: Principal, request: MuteUser) -> Sanctioned:
         """Lift a mute; do nothing without one."""
-        await self._lift(principal, Power.MUTE, ask)
-        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
+        await self._lift(principal, Power.MUTE, request)
+        return Sanctioned(live_id=request.live_id, user_id=request.user_id, until=None)
 
-    async def ban(self, principal: Principal, ask: BanUser) -> BanAck:
+    async def ban(self, principal: Principal, request: BanUser) -> BanAck:
         """Ban a user or guest from a room, or everywhere; `deleted` is the number of deleted messages."""
-        imposed = await self._impose(principal, Power.BAN, ask)
+        imposed = await self._impose(principal, Power.BAN, request)
         ends_at = until(imposed.ends_at)
-        await self._notices.notify(UserBanned(ask.user_id, ask.live_id, ends_at, ask.reason))
-        if ask.live_id is None:
+        await self._notices.notify(UserBanned(request.user_id, request.live_id, ends_at, request.reason))
+        if request.live_id is None:
             await self._settle()
-        deleted = await self._clear(principal, ask) if ask.delete_messages else 0
+        deleted = await self._clear(principal, request) if request.delete_messages else 0
         return BanAck(
-            live_id=ask.live_id, user_id=ask.user_id, until=ends_at, sanction_id=str(imposed.id), deleted=deleted
+            live_id=request.live_id,
+            user_id=request.user_id,
+            until=ends_at,
+            sanction_id=str(imposed.id),
+            deleted=deleted,
         )
 
-    async def unban(self, principal: Principal, ask: BanUser) -> Sanctioned:
+    async def unban(self, principal: Principal, request: BanUser) -> Sanctioned:
         """Lift a ban; do nothing without one. A ban everywhere and a ban from a room are two bans."""
-        await self._lift(principal, Power.BAN, ask)
-        return Sanctioned(live_id=ask.live_id, user_id=ask.user_id, until=None)
+        await self._lift(principal, Power.BAN, request)
+        return Sanctioned(live_id=request.live_id, user_id=request.user_id, until=None)
 
     async def lift(self, principal: Principal, sanction_id: str) -> SanctionView:
         """Lift a sanction by its id; do nothing if it is no longer in force.
@@ -191,16 +195,16 @@ class Sanctions:
         await self._lift(principal, Power(sanction.kind), target, UUID(sanction.id))
         return await self._sanctions.get(sanction_id)
 
-    async def change(self, principal: Principal, sanction_id: str, ask: ChangeSanction) -> SanctionView:
+    async def change(self, principal: Principal, sanction_id: str, request: ChangeSanction) -> SanctionView:
         """Change the end of a sanction in force; seconds count from now. It takes the permission to impose it.
 
         Raises NotFound for an unknown id, and Conflict for one that is no longer in force.
         """
         sanction = await self._sanctions.get(sanction_id)
-        power, target = Power(sanction.kind), _Target(sanction.live_id, sanction.user_id, ask.reason)
+        power, target = Power(sanction.kind), _Target(sanction.live_id, sanction.user_id, request.reason)
         async with self._database.guard("chat.change_sanction"), self._database.transaction():
             await self._allow(principal, power, target)
-            rows = await self._database.query(CHANGE, UUID(sanction.id), ask.seconds, ask.reason, SURE, PREFIX)
+            rows = await self._database.query(CHANGE, UUID(sanction.id), request.seconds, request.reason, SURE, PREFIX)
             if not rows:
                 raise Conflict("The sanction is no longer in force")
             ends_at = until(rows[0]["ends_at"])
@@ -215,46 +219,50 @@ class Sanctions:
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
-    async def _impose(self, principal: Principal, power: Power, ask: MuteUser | BanUser) -> _Imposed:
+    async def _impose(self, principal: Principal, power: Power, request: MuteUser | BanUser) -> _Imposed:
         kind = SanctionKind(power)
-        names = await self._devices.of(ask.user_id)
+        names = await self._devices.of(request.user_id)
         async with self._database.guard(f"chat.{power.lower()}"), self._database.transaction():
-            await self._allow(principal, power, ask)
-            await self._database.query(END, ask.user_id, kind, ask.live_id)
+            await self._allow(principal, power, request)
+            await self._database.query(END, request.user_id, kind, request.live_id)
             rows = await self._database.query(
-                IMPOSE, kind, ask.live_id, ask.user_id, ask.reason, UUID(principal.user_id), ask.seconds
+                IMPOSE, kind, request.live_id, request.user_id, request.reason, UUID(principal.user_id), request.seconds
             )
             imposed = _Imposed(rows[0]["id"], rows[0]["ends_at"])
             await self._devices.bind(imposed.id, kind, names)
             details = {"until": iso(until(imposed.ends_at)), "devices": len(names)}
-            await self._record(ModerationAction(power), principal, ask, details)
+            await self._record(ModerationAction(power), principal, request, details)
         self._metrics.sanctions.labels(power.lower()).inc()
         return imposed
 
     async def _lift(
-        self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Target, sanction_id: UUID | None = None
+        self, principal: Principal, power: Power, request: MuteUser | BanUser | _Target, sanction_id: UUID | None = None
     ) -> None:
         """Lift the sanction in force, or only `sanction_id`; notify the nodes for each subject."""
         action = ModerationAction(f"UN{power}")
         async with self._database.guard(f"chat.{action.lower()}"), self._database.transaction():
-            await self._allow(principal, power, ask)
+            await self._allow(principal, power, request)
             kind, lifter = SanctionKind(power), UUID(principal.user_id)
-            rows = await self._database.query(LIFT, ask.user_id, kind, ask.live_id, SURE, PREFIX, lifter, sanction_id)
+            rows = await self._database.query(
+                LIFT, request.user_id, kind, request.live_id, SURE, PREFIX, lifter, sanction_id
+            )
             if rows:
-                await self._record(action, principal, ask, {})
+                await self._record(action, principal, request, {})
         if rows:
             self._metrics.sanctions.labels(action.lower()).inc()
         for row in rows:
             if power is Power.MUTE:
-                await self._notices.notify(UserMuted(row["subject_id"], ask.live_id, None, row["host_id"]))
+                await self._notices.notify(UserMuted(row["subject_id"], request.live_id, None, row["host_id"]))
             else:
-                await self._notices.notify(UserUnbanned(row["subject_id"], ask.live_id, row["host_id"]))
+                await self._notices.notify(UserUnbanned(row["subject_id"], request.live_id, row["host_id"]))
 
-    async def _allow(self, principal: Principal, power: Power, ask: MuteUser | BanUser | _Target) -> None:
-        if ask.live_id is not None:
-            await self._log.lock(chat_room(ask.live_id))  # a message is stored before this change, or checked after it
-        await self._permissions.require(principal, power, ask.live_id)
-        await self._permissions.require_over(ask.user_id, ask.live_id)
+    async def _allow(self, principal: Principal, power: Power, request: MuteUser | BanUser | _Target) -> None:
+        if request.live_id is not None:
+            await self._log.lock(
+                chat_room(request.live_id)
+            )  # a message is stored before this change, or checked after it
+        await self._permissions.require(principal, power, request.live_id)
+        await self._permissions.require_over(request.user_id, request.live_id)
 
     async def _settle(self) -> None:
         """Wait for the transactions that began to store before a ban everywhere, because it locks no room."""
@@ -270,15 +278,26 @@ class Sanctions:
             return (await self._database.query(statement, *values))[0]["answer"]
 
     async def _record(
-        self, action: ModerationAction, principal: Principal, ask: MuteUser | BanUser | _Target, details: dict[str, Any]
+        self,
+        action: ModerationAction,
+        principal: Principal,
+        request: MuteUser | BanUser | _Target,
+        details: dict[str, Any],
     ) -> None:
         await self._audit_log.record(
-            action, principal, live_id=ask.live_id, subject_id=ask.user_id, reason=ask.reason, details=details
+            action,
+            principal,
+            live_id=request.live_id,
+            subject_id=request.user_id,
+            reason=request.reason,
+            details=details,
         )
 
-    async def _clear(self, principal: Principal, ask: BanUser) -> int:
-        rooms = [ask.live_id]
-        if ask.live_id is None:
+    async def _clear(self, principal: Principal, request: BanUser) -> int:
+        rooms = [request.live_id]
+        if request.live_id is None:
             async with self._database.guard("chat.wrote_in"):
-                rooms = [row["key"] for row in await self._database.query(WROTE_IN, ask.user_id)]
-        return sum([await self._clearing.clear_of(principal, room, ask.user_id, ask.reason) for room in rooms if room])
+                rooms = [row["key"] for row in await self._database.query(WROTE_IN, request.user_id)]
+        return sum(
+            [await self._clearing.clear_of(principal, room, request.user_id, request.reason) for room in rooms if room]
+        )

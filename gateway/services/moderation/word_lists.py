@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.postgres.database import Database
 from gateway.postgres.errors import ForeignKeyError, UniqueError
 from gateway.protocol import cursors
+from gateway.protocol.ids import uuid_or_missing
 from gateway.protocol.payloads.records import AddWord, ChangeWord, FilteredText, SampleText, WordPage, WordView
 from gateway.protocol.queries import WordQuery
 from gateway.protocol.wire import Moment
@@ -86,13 +87,13 @@ class WordLists:
             self._metrics.words.labels("mask").inc()
         return said
 
-    def test(self, ask: SampleText) -> FilteredText:
+    def test(self, request: SampleText) -> FilteredText:
         """Return what `check` would do with a message. The metrics do not count it."""
-        words = self._general if ask.live_id is None else self._rooms.get(ask.live_id, self._general)
-        said = words.apply(ask.text)
+        words = self._general if request.live_id is None else self._rooms.get(request.live_id, self._general)
+        said = words.apply(request.text)
         if said is None:
             return FilteredText(action="BLOCK", text=None)
-        return FilteredText(action="ALLOW" if said == ask.text else "MASK", text=said)
+        return FilteredText(action="ALLOW" if said == request.text else "MASK", text=said)
 
     def allows(self, name: str) -> bool:
         """Return whether a name has no word that is masked or blocked in all rooms."""
@@ -100,31 +101,34 @@ class WordLists:
 
     # --- the lists ----------------------------------------------------------------------------------------------------
 
-    async def page(self, ask: WordQuery) -> WordPage:
+    async def page(self, request: WordQuery) -> WordPage:
         """Return a page of listed words, newest first."""
         found = ListedWord.all()
-        if ask.live_id is not None:
-            found = found.filter(stream_id=ask.live_id)
-        if ask.action is not None:
-            found = found.filter(action=ask.action)
-        if ask.search is not None:
-            found = found.filter(word__contains=word_filter.normal(ask.search))
-        if ask.cursor is not None:
-            moment, last = cursors.decode(ask.cursor, tuple[Moment, Id])
+        if request.live_id is not None:
+            found = found.filter(stream_id=request.live_id)
+        if request.action is not None:
+            found = found.filter(action=request.action)
+        if request.search is not None:
+            found = found.filter(word__contains=word_filter.normal(request.search))
+        if request.cursor is not None:
+            moment, last = cursors.decode(request.cursor, tuple[Moment, Id])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("words.page"):
-            words = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
-        items, more = words[: ask.limit], len(words) > ask.limit
-        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+            words = await found.order_by("-created_at", "-id").limit(request.limit + 1)
+        items, cursor = cursors.page(words, request.limit, lambda word: (word.created_at, word.id))
         return WordPage(items=[_view(word) for word in items], next_cursor=cursor)
 
-    async def add(self, principal: Principal, ask: AddWord) -> WordView:
+    async def add(self, principal: Principal, request: AddWord) -> WordView:
         """List a word. Raises NotFound for an unknown room, Conflict if it is listed there or there are too many."""
-        word = word_filter.normal(ask.word)
+        word = word_filter.normal(request.word)
         if not word:
             raise InvalidPayload("Nothing of this word can be found in a text")
         listed = ListedWord(
-            id=uuid4(), stream_id=ask.live_id, word=word[:100], action=ask.action, created_by_id=UUID(principal.user_id)
+            id=uuid4(),
+            stream_id=request.live_id,
+            word=word[:100],
+            action=request.action,
+            created_by_id=UUID(principal.user_id),
         )
         try:
             async with self._database.guard("words.add"), self._database.transaction():
@@ -140,13 +144,13 @@ class WordLists:
         await self.refresh()
         return _view(listed)
 
-    async def change(self, principal: Principal, word_id: str, ask: ChangeWord) -> WordView:
+    async def change(self, principal: Principal, word_id: str, request: ChangeWord) -> WordView:
         """Change the action of a word. Raises NotFound."""
         async with self._database.guard("words.change"), self._database.transaction():
             await self._database.query(LOCK, WORDS_LOCK)
             listed = await _find(word_id)
-            if listed.action != ask.action:
-                listed.action = ask.action
+            if listed.action != request.action:
+                listed.action = request.action
                 await listed.save(update_fields=["action"])
                 await self._record_change(ModerationAction.CHANGE_WORD, principal, listed)
         await self.refresh()
@@ -167,10 +171,7 @@ class WordLists:
 
 
 async def _find(word_id: str) -> ListedWord:
-    try:
-        listed = await ListedWord.get_or_none(id=UUID(word_id))
-    except ValueError:
-        listed = None
+    listed = await ListedWord.get_or_none(id=uuid_or_missing(word_id, "word"))
     if listed is None:
         raise NotFound("There is no such word")
     return listed

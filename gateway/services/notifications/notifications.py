@@ -73,50 +73,48 @@ class Notifications:
         self._database = database
         self._notices = notices
 
-    async def send(self, admin: Principal, ask: SendNotification) -> SentNotifications:
+    async def send(self, admin: Principal, request: SendNotification) -> SentNotifications:
         """Send a notification to some users. Raises NotFound, and sends nothing, if one of them does not exist."""
-        copies = {user_id: uuid4() for user_id in ask.recipients}
+        copies = {user_id: uuid4() for user_id in request.recipients}
         moment, batch = now(), uuid4()
         ids, recipients = list(copies.values()), list(copies)
-        text = (ask.title, ask.message, ask.level)
+        text = (request.title, request.message, request.level)
         async with self._database.guard("notifications.send"), self._database.transaction():
             stored = await self._database.query(STORE, ids, recipients, *text, moment, batch, UUID(admin.user_id))
             if len(stored) < len(copies):
                 raise NotFound("There is no such user")
         by_user = {str(user_id): str(copy) for user_id, copy in copies.items()}
-        await self._notices.notify(NotificationSent(by_user, ask.title, ask.message, ask.level, moment))
+        await self._notices.notify(NotificationSent(by_user, request.title, request.message, request.level, moment))
         return SentNotifications(
             id=str(batch), items=[SentNotification(id=copy, user_id=user) for user, copy in by_user.items()]
         )
 
-    async def page(self, principal: Principal, ask: NotificationQuery) -> NotificationPage:
+    async def page(self, principal: Principal, request: NotificationQuery) -> NotificationPage:
         """Return a page of the caller's notifications, newest first. Raises InvalidPayload for an invalid cursor."""
         found = Row.filter(user_id=principal.user_id)
-        if ask.unread:
+        if request.unread:
             found = found.filter(read_at__isnull=True)
-        if ask.cursor is not None:
-            moment, last = cursors.decode(ask.cursor, tuple[Moment, UUID])
+        if request.cursor is not None:
+            moment, last = cursors.decode(request.cursor, tuple[Moment, UUID])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last))
         async with self._database.guard("notifications.page"):
-            rows = await found.order_by("-created_at", "-id").limit(ask.limit + 1)
+            rows = await found.order_by("-created_at", "-id").limit(request.limit + 1)
             unread = await self._unread(principal)
-        items, more = rows[: ask.limit], len(rows) > ask.limit
-        cursor = cursors.encode((items[-1].created_at.isoformat(), str(items[-1].id))) if more else None
+        items, cursor = cursors.page(rows, request.limit, lambda row: (row.created_at, row.id))
         return NotificationPage(items=[_listed(row) for row in items], next_cursor=cursor, unread=unread)
 
-    async def mark_read(self, principal: Principal, ask: MarkRead) -> Unread:
+    async def mark_read(self, principal: Principal, request: MarkRead) -> Unread:
         """Mark some or all of the caller's notifications as read; unknown ids have no effect."""
         async with self._database.guard("notifications.mark_read"):
-            await self._database.query(MARK_READ, UUID(principal.user_id), ask.ids)
+            await self._database.query(MARK_READ, UUID(principal.user_id), request.ids)
             return Unread(unread=await self._unread(principal))
 
-    async def sent(self, ask: Page) -> SentBatchPage:
+    async def sent(self, request: Page) -> SentBatchPage:
         """Return a page of sent notifications, newest first. Raises InvalidPayload for an invalid cursor."""
-        moment, last = (None, LAST) if ask.cursor is None else cursors.decode(ask.cursor, tuple[Moment, UUID])
+        moment, last = (None, LAST) if request.cursor is None else cursors.decode(request.cursor, tuple[Moment, UUID])
         async with self._database.guard("notifications.sent"):
-            rows = await self._database.query(SENT, moment, last, ask.limit + 1)
-        items, more = rows[: ask.limit], len(rows) > ask.limit
-        cursor = cursors.encode((items[-1]["created_at"].isoformat(), str(items[-1]["batch_id"]))) if more else None
+            rows = await self._database.query(SENT, moment, last, request.limit + 1)
+        items, cursor = cursors.page(rows, request.limit, lambda row: (row["created_at"], row["batch_id"]))
         return SentBatchPage(items=[_batch(row) for row in items], next_cursor=cursor)
 
     async def _unread(self, principal: Principal) -> int:

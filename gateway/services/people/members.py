@@ -34,24 +34,23 @@ class Members:
         self._database = database
         self._presence = presence
 
-    async def page(self, principal: Principal, key: str, ask: MemberQuery) -> MemberPage:
+    async def page(self, principal: Principal, key: str, request: MemberQuery) -> MemberPage:
         """Return a page of the members, sorted by name. If there are more than MOST, the list is incomplete.
 
         Raises InvalidPayload for an invalid cursor.
         """
-        after = None if ask.cursor is None else cursors.decode(ask.cursor, tuple[str, str])
+        after = None if request.cursor is None else cursors.decode(request.cursor, tuple[str, str])
         async with self._database.guard("members.page"):
             await require_staff(self._database, principal, key)
         room = chat_room(key)
         ids, census = await self._presence.people_of(room, MOST), await self._presence.census(room)
         members = sorted(await self._named(ids), key=_place)
-        if ask.search is not None:
-            text = ask.search.casefold()
+        if request.search is not None:
+            text = request.search.casefold()
             members = [member for member in members if text in member.name.casefold()]
         if after is not None:
             members = [member for member in members if _place(member) > after]
-        page = members[: ask.limit]
-        cursor = cursors.encode(_place(page[-1])) if len(members) > ask.limit else None
+        page, cursor = cursors.page(members, request.limit, _place)
         items = [
             MemberView(user_id=member.id, username=member.name, role=member.role, guest=member.role == Role.GUEST)
             for member in page

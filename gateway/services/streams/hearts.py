@@ -23,12 +23,12 @@ class Hearts:
         self._sent: Counter[str] = Counter()  # by stream, since its last broadcast
         self._task: asyncio.Task[None] | None = None
 
-    async def send(self, _principal: Principal, ask: SendHearts) -> HeartsSent:
+    async def send(self, _principal: Principal, request: SendHearts) -> HeartsSent:
         """Send hearts to a stream. The sum is broadcast within a second; it is lost if the node stops."""
-        self._sent[ask.stream_key] += ask.count
+        self._sent[request.stream_key] += request.count
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="hearts")
-        return HeartsSent(stream_key=ask.stream_key)
+        return HeartsSent(stream_key=request.stream_key)
 
     async def close(self) -> None:
         """Stop, and drop hearts that were not broadcast."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tortoise.expressions import Q
 
@@ -52,32 +52,33 @@ class StreamLists:
             raise NotFound("There is no such stream")
         return view(stream)
 
-    async def page(self, ask: StreamQuery) -> StreamPage:
+    async def page(self, request: StreamQuery) -> StreamPage:
         """Return a page of streams, newest first."""
-        found = Stream.filter(**ask.model_dump(include={"status", "host_id"}, exclude_none=True))
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
+        found = Stream.filter(**request.model_dump(include={"status", "host_id"}, exclude_none=True))
+        if request.cursor is not None:
+            moment, key = cursors.decode(request.cursor, tuple[Moment, StreamKey])
             found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, key__lt=key))
         async with self._database.guard("streams.page"):
-            if ask.search is not None:
-                streams = await containing(self._database, found, ask.search, NEWEST_FIRST, ask.limit + 1, "title")
+            if request.search is not None:
+                streams = await containing(
+                    self._database, found, request.search, NEWEST_FIRST, request.limit + 1, "title"
+                )
             else:
-                streams = await found.order_by(*NEWEST_FIRST).limit(ask.limit + 1)
-        items, more = streams[: ask.limit], len(streams) > ask.limit
-        last = cursors.encode((items[-1].created_at.isoformat(), items[-1].key)) if more else None
-        return StreamPage(items=[view(stream) for stream in items], next_cursor=last)
+                streams = await found.order_by(*NEWEST_FIRST).limit(request.limit + 1)
+        items, cursor = cursors.page(streams, request.limit, lambda stream: (stream.created_at, stream.key))
+        return StreamPage(items=[view(stream) for stream in items], next_cursor=cursor)
 
-    async def active(self, ask: StreamListQuery) -> StreamList:
+    async def active(self, request: StreamListQuery) -> StreamList:
         """Return a page of live streams, the latest start first."""
-        if ask == FIRST_PAGE:
+        if request == FIRST_PAGE:
             return await self._cache.read(ACTIVE, self._first_active)
-        return await self._active(ask)
+        return await self._active(request)
 
-    async def upcoming(self, ask: StreamListQuery) -> StreamList:
+    async def upcoming(self, request: StreamListQuery) -> StreamList:
         """Return a page of scheduled streams, soonest first, streams without a time last. Overdue ones are left out."""
-        if ask == FIRST_PAGE:
+        if request == FIRST_PAGE:
             return await self._cache.read(UPCOMING, self._first_upcoming)
-        return await self._upcoming(ask)
+        return await self._upcoming(request)
 
     async def drop_active(self) -> None:
         """Drop the cached list of live streams, after a commit that has changed it."""
@@ -100,22 +101,22 @@ class StreamLists:
     async def _first_active(self) -> StreamList:
         return await self._active(FIRST_PAGE)
 
-    async def _active(self, ask: StreamListQuery) -> StreamList:
+    async def _active(self, request: StreamListQuery) -> StreamList:
         found = Stream.filter(status=StreamStatus.LIVE)
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment, StreamKey])
+        if request.cursor is not None:
+            moment, key = cursors.decode(request.cursor, tuple[Moment, StreamKey])
             found = found.filter(Q(started_at__lt=moment) | Q(started_at=moment, key__lt=key))
         async with self._database.guard("streams.active"):
-            streams = await found.order_by("-started_at", "-key").limit(ask.limit + 1)
-        return _list(streams, ask.limit, "started_at")
+            streams = await found.order_by("-started_at", "-key").limit(request.limit + 1)
+        return _list(streams, request.limit, "started_at")
 
     async def _first_upcoming(self) -> StreamList:
         return await self._upcoming(FIRST_PAGE)
 
-    async def _upcoming(self, ask: StreamListQuery) -> StreamList:
+    async def _upcoming(self, request: StreamListQuery) -> StreamList:
         found = Stream.filter(status=StreamStatus.SCHEDULED)
-        if ask.cursor is not None:
-            moment, key = cursors.decode(ask.cursor, tuple[Moment | None, StreamKey])
+        if request.cursor is not None:
+            moment, key = cursors.decode(request.cursor, tuple[Moment | None, StreamKey])
             unscheduled = Q(scheduled_at__isnull=True)
             if moment is None:
                 found = found.filter(unscheduled, key__gt=key)
@@ -125,17 +126,14 @@ class StreamLists:
             due = now() - OVERDUE
             found = found.filter(Q(scheduled_at__isnull=True) | Q(scheduled_at__gt=due))
             # PostgreSQL puts NULL last.
-            streams = await found.order_by("scheduled_at", "key").limit(ask.limit + 1)
-        return _list(streams, ask.limit, "scheduled_at")
+            streams = await found.order_by("scheduled_at", "key").limit(request.limit + 1)
+        return _list(streams, request.limit, "scheduled_at")
 
 
 def _list(streams: Sequence[Stream], limit: int, moment_field: str) -> StreamList:
     """Return a page of `limit` streams, sorted by a timestamp and the key; one more means that there is a next page."""
-    items, last = streams[:limit], None
-    if len(streams) > limit:
-        moment: datetime | None = getattr(items[-1], moment_field)
-        last = cursors.encode((None if moment is None else moment.isoformat(), items[-1].key))
-    return StreamList(streams=[view(stream) for stream in items], next_cursor=last)
+    items, cursor = cursors.page(streams, limit, lambda stream: (getattr(stream, moment_field), stream.key))
+    return StreamList(streams=[view(stream) for stream in items], next_cursor=cursor)
 
 
 def view(stream: Stream) -> StreamView:

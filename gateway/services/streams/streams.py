@@ -81,15 +81,15 @@ class Streams:
             self._known.clear()
         self._known.add(key)
 
-    async def create(self, principal: Principal, ask: CreateStream) -> StreamView:
+    async def create(self, principal: Principal, request: CreateStream) -> StreamView:
         """Create a stream of the caller, with its rooms. Raises Conflict if the key is taken."""
         stream = Stream(
-            key=ask.key or secrets.token_urlsafe(9),
-            title=ask.title,
-            description=ask.description,
+            key=request.key or secrets.token_urlsafe(9),
+            title=request.title,
+            description=request.description,
             host_id=principal.user_id,
-            scheduled_at=ask.scheduled_at,
-            orders_when_not_live=ask.orders_when_not_live,
+            scheduled_at=request.scheduled_at,
+            orders_when_not_live=request.orders_when_not_live,
         )
         try:
             async with self._database.guard("streams.create"), self._database.transaction():
@@ -101,9 +101,9 @@ class Streams:
         await self._lists.publish_upcoming()
         return view(stream)
 
-    async def change(self, principal: Principal, key: str, ask: ChangeStream) -> StreamView:
+    async def change(self, principal: Principal, key: str, request: ChangeStream) -> StreamView:
         """Change the given fields. Raises Conflict for a new time of a stream that is not scheduled."""
-        given = ask.model_dump(exclude_unset=True)
+        given = request.model_dump(exclude_unset=True)
         async with self._database.guard("streams.change"), self._database.transaction():
             stream = await lock_stream(principal, key)
             if "scheduled_at" in given and stream.status != StreamStatus.SCHEDULED:

@@ -87,11 +87,11 @@ class Viewers:
         if (await self._stream(key)).status in OVER:
             await self._end(viewers_room(key))  # so that nobody is counted, even if Redis lost the mark of the end
 
-    async def resumes(self, ask: ViewerJoin) -> bool:
+    async def resumes(self, request: ViewerJoin) -> bool:
         """Return whether the log still has all events that the client missed. Raises NotFound, Unavailable."""
-        if ask.since is None:
+        if request.since is None:
             return False
-        return (await self._catch_up.position(viewers_room(ask.stream_key), ask.since)).events is not None
+        return (await self._catch_up.position(viewers_room(request.stream_key), request.since)).events is not None
 
     async def snapshot(self, key: str, since: Since | None, census: Census) -> ViewerJoined:
         """Return the ack of a join, for a socket that receives the room's events already. Raises as `check_join`."""
