@@ -34,7 +34,7 @@ class Recorder:
 
     async def publish(self, room: Room, event: str, payload: Payload, stamp: LogStamp | None = None) -> None:
         """See Fanout."""
-        await asyncio.sleep(random.uniform(0, self.delay))
+        await asyncio.sleep(random.uniform(0, self.delay))  # publications overtake each other
         declared = BROADCASTS[room.namespace][event]  # what the documents say of it
         data = payload.data if isinstance(payload, Typed) else payload
         assert (type(data), isinstance(payload, Typed), stamp is not None) == (

@@ -1,4 +1,4 @@
-"""Nodes, PostgreSQL and Redis of a test's own, what can be done to them, and a balancer. Used by the ledger's tests."""
+"""Nodes, PostgreSQL and Redis of a test's own, faults for them, and a balancer. Used by the ledger's tests."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from tests.support import Node
 
 
 class FaultyCluster:
-    """Everything that may fail. Whatever was done to it can be undone."""
+    """Nodes and servers with the faults that tests inject; each fault can be undone."""
 
     def __init__(self, shop: Shop, postgres: PostgresProcess, redis_server: RedisProcess) -> None:
         self.shop = shop
@@ -26,25 +26,25 @@ class FaultyCluster:
         self.redis = redis_server
 
     def somewhere(self) -> str:
-        """Return the URL of a node that runs, as far as is known."""
+        """Return the URL of a running node, of any node if none runs."""
         running = [node for node in self.nodes if node.running]
         return random.choice(running or self.nodes).url
 
     async def kill_node(self, node: Node, away: float) -> None:
         """End a node as a crash does; start it again after `away` s."""
         await node.kill()
-        await asyncio.sleep(away)
+        await asyncio.sleep(away)  # the length of the fault
         await node.start()
 
     async def stop_node(self, node: Node) -> float:
-        """Stop a node in good order; how many s it took to end. It must say that all went well."""
+        """Stop a node with SIGTERM; return the seconds until its end. Its exit code must be 0."""
         begun = monotonic()
         code = await node.stop(signal.SIGTERM)
         assert code == 0
         return monotonic() - begun
 
     async def restart_node(self, node: Node) -> float:
-        """Stop a node in good order and start it again; how many s it took to end."""
+        """Stop a node with SIGTERM and start it again; return the seconds until its end."""
         took = await self.stop_node(node)
         await node.start()
         return took
@@ -52,7 +52,7 @@ class FaultyCluster:
     async def kill_server(self, server: ServerProcess, away: float) -> None:
         """End PostgreSQL or Redis as a crash does; start it again after `away` s."""
         server.kill()
-        await asyncio.sleep(away)
+        await asyncio.sleep(away)  # the length of the fault
         await asyncio.to_thread(server.start)
 
     async def freeze(self, process_id: int, seconds: float) -> None:
@@ -63,7 +63,7 @@ class FaultyCluster:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # the length of the fault
         finally:
             for process in family:
                 with suppress(psutil.NoSuchProcess):
@@ -75,12 +75,12 @@ class FaultyCluster:
         try:
             for number in range(times):
                 await killer.client_kill_filter(_type=("pubsub", "normal")[number % 2], skipme=True)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause)  # between two faults
         finally:
             await killer.aclose()
 
     def tracebacks(self) -> list[str]:
-        """Return log lines of all nodes that no fault excuses."""
+        """Return the log lines of all nodes that report a mistake in the code."""
         words = ("Traceback", "was never", "was destroyed", "[critical")
         return [line for line in self.log_lines() if any(word in line for word in words)]
 

@@ -1,4 +1,4 @@
-"""A load with a ledger: who sent what, what was acked, who read what, and a check that nothing is lost or doubled."""
+"""A load with a ledger: the messages sent, acked and read, and a check that none is lost or doubled."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.cluster.chat_sender import ChatSender, Sent, text
 from tests.cluster.faulty_cluster import FaultyCluster, balancer
 from tests.cluster.members import Member, OfficialMember
 from tests.cluster.wire_member import WireMember
-from tests.timing import allowed, time_limit
+from tests.timing import allowed, grows, time_limit, until
 
 SECONDS = float(os.environ.get("LEDGER_SECONDS", "0"))  # of a load by hand
 LONG = SECONDS > 0
@@ -57,7 +57,7 @@ class Ledger:
         return sorted((sent for speaker in self._speakers for sent in speaker.sent), key=lambda sent: sent.begun)
 
     async def close(self) -> None:
-        """Let everybody finish, wait until everything is read, and check the books."""
+        """Let all speakers finish, wait until all messages are read, and check what was stored and read."""
         for speaker in self._speakers:
             speaker.stop()
         async with time_limit(SETTLE):
@@ -72,7 +72,7 @@ class Ledger:
         assert not tracebacks, tracebacks
 
     async def abandon(self) -> None:
-        """End the talk, whatever is not done."""
+        """Cancel all speakers."""
         for task in self._talk:
             task.cancel()
         await asyncio.gather(*self._talk, return_exceptions=True)
@@ -87,10 +87,14 @@ class Ledger:
 
     async def _settle(self, room: str) -> None:
         head = max((sent.seq for sent in self._acked(room)), default=0)
-        waited = monotonic() + allowed(SETTLE)
-        while late := [member for member in self._members(room) if member.reading.last < head]:
-            assert monotonic() < waited, f"{len(late)} have not read up to {head}: {[m.reading.last for m in late]}"
-            await asyncio.sleep(0.05)
+
+        def late() -> list[Member]:
+            return [member for member in self._members(room) if member.reading.last < head]
+
+        try:
+            await until(lambda: not late(), within=SETTLE, pause=0.05)
+        except AssertionError:
+            raise AssertionError(f"up to {head}, members have read {[m.reading.last for m in late()]}") from None
 
     async def _stored(self, room: str) -> list[Any]:
         connection = await asyncpg.connect(self._park.postgres.url)
@@ -117,10 +121,14 @@ class Ledger:
 
     # --- figures ------------------------------------------------------------------------------------------------------
 
-    async def flows_again(self, what: str) -> float:
-        """Wait after a fault until a run of messages is read by all members within PROMPT s.
+    async def more(self, count: int = 10) -> None:
+        """Wait until `count` more messages are acked: the load goes on."""
+        await grows(lambda: sum(one.acked > 0 for one in self.sent), count, within=SETTLE, what="acked messages")
 
-        Answers how many s after now the first of them was sent.
+    async def flows_again(self, what: str) -> float:
+        """Wait after a fault until a run of messages is read by all members within PROMPT s each.
+
+        Returns the seconds from now until the first of them is sent.
         """
         since = monotonic()
         while monotonic() < since + allowed(SETTLE):
@@ -136,7 +144,7 @@ class Ledger:
         raise AssertionError(f"{what}: nothing flows {allowed(SETTLE):g} s later; {self.figures()}")
 
     def latency(self, part: float) -> float:
-        """Within how many s this part of all messages was read by everybody, from the first try on."""
+        """Return the seconds from a message's first try to its last reader, as the quantile `part` of all messages."""
         took = sorted(self._last_read(sent) - sent.begun for sent in self.sent)
         return took[int(part * (len(took) - 1))]
 
@@ -162,7 +170,7 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(cluster: FaultyCluster, size: Size) -> AsyncIterator[Ledger]:
-    """Let people come into rooms and begin to talk. Leave the block to stop all of it; `close` checks."""
+    """Join members to rooms and start their messages. The end of the block stops all of it; `close` checks."""
     shop = cluster.shop
     rooms = [await shop.stream() for _ in range(size.rooms)]
     async with AsyncExitStack() as stack:

@@ -101,7 +101,7 @@ class OfficialMember:
 
     async def _join(self, pause: float) -> None:
         assert self._socket is not None
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause)  # between two tries
         joins = self.connects
         since = self.reading.since()
         try:

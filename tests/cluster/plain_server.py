@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import socketio
 from aiohttp import web
 
-LOOKUP = 0.02  # seconds that looking up a user or a room takes here
+LOOKUP = 0.02  # s that a query for a user or a room takes
 
 
 class Target(NamedTuple):
@@ -28,7 +28,7 @@ async def plain_server() -> AsyncIterator[Target]:
 
     @sio.on("connect", namespace="/chat")  # type: ignore[untyped-decorator]
     async def connect(sid: str, environ: dict[str, Any], auth: dict[str, Any] | None) -> None:
-        await asyncio.sleep(LOOKUP)
+        await asyncio.sleep(LOOKUP)  # instead of a query
         if (auth or {}).get("token") != "good":
             raise ConnectionRefusedError("Invalid token")
 
@@ -39,7 +39,7 @@ async def plain_server() -> AsyncIterator[Target]:
     @sio.on("chat:join-room", namespace="/chat")  # type: ignore[untyped-decorator]
     async def join(sid: str, ask: dict[str, Any]) -> dict[str, Any]:
         room = "live:" + ask["liveId"]
-        await asyncio.sleep(LOOKUP)
+        await asyncio.sleep(LOOKUP)  # instead of a query
         await sio.enter_room(sid, room, namespace="/chat")
         members = list(sio.manager.get_participants("/chat", room))
         return {"ok": True, "data": {"roomName": room, "members": len(members)}, "ts": 0}

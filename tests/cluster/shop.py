@@ -163,7 +163,7 @@ class Shop:
                 await probe.disconnect()
                 return
             assert time.monotonic() < ends, f"the room counts {counts}, not {members}"
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # between two looks
 
     # --- HTTP ------------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def meet(cluster: ClusterTopology) -> None:
     def met() -> bool:
         for server in cluster.servers:
             cluster.introduce(second, server)
-        time.sleep(1)
+        time.sleep(1)  # by hand only: the servers refuse introductions for a minute
         return all(map(ok, cluster.servers))
 
     until_now(met, what="all know the second one again", within=90)

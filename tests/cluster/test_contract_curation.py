@@ -1,6 +1,5 @@
 """The wire contract of `/chat`: deleting, clearing and pinning, through the official client against two nodes."""
 
-import asyncio
 from typing import Any
 
 from tests.client.socket import ClientSocket
@@ -166,7 +165,10 @@ async def test_a_pin_is_broadcast_and_in_snapshots_until_it_ends(shop: Shop) -> 
     assert await moderator.call("chat:unpin-message", unpin) == {"messageId": sent[0]["id"], "alreadyUnpinned": False}
     assert await moderator.call("chat:unpin-message", unpin) == {"messageId": sent[0]["id"], "alreadyUnpinned": True}
     assert (await ann.expect("chat:unpinned"))["data"]["cause"] == "unpinned"
-    await asyncio.sleep(2.5)  # more than one round of both nodes
+    # Another pin expires: a later round of a node has not ended the earlier ones again.
+    await moderator.call("chat:pin-message", {"liveId": key, "messageId": sent[1]["id"], "seconds": 1})
+    again = (await ann.expect("chat:unpinned", within=10))["data"]
+    assert (again["messageId"], again["cause"]) == (sent[1]["id"], "expired")
     ann.refute("chat:unpinned")
 
 

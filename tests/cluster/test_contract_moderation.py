@@ -17,7 +17,7 @@ from tests.client.raw import PATH
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.stamps import unstamped
-from tests.timing import allowed
+from tests.timing import allowed, turns
 
 NAMESPACES = ("/", "/chat", "/streaming")
 SOON = 3.0  # s that are waited for what holds on every node after 1 s; a busy machine may need more
@@ -305,7 +305,7 @@ async def test_a_moderation_event_reaches_two_thousand_sockets_on_two_nodes(
             ("chat:freeze", {"frozen": False}, '"frozen":false'),
         ):
             hearing = [asyncio.create_task(receive(socket, "42/chat,", received)) for socket in sockets]
-            await asyncio.sleep(1)
+            await turns()  # all of them wait for the event
             begun = time.perf_counter()
             acked = asyncio.create_task(admins.call(event, {"liveId": key} | ask))
             moments = [moment async for moment in _moments(hearing)]

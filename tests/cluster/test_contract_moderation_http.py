@@ -1,7 +1,7 @@
 """The wire contract of moderation over HTTP: words, the log, messages searched and exported; against two nodes."""
 
-import asyncio
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop
+from tests.timing import until
 
 
 async def get(shop: Shop, who: Person, path: str, **query: Any) -> Any:
@@ -36,7 +37,14 @@ async def test_listed_words_apply_on_all_nodes_within_a_second(shop: Shop) -> No
         for word, action in words.items()
     ]  # fmt: skip
     assert [word["word"] for word in listed] == ["시발", "시발점", "bad word"]
-    await asyncio.sleep(1)
+
+    async def blocks(text: str) -> bool:
+        """Whether the node of ann refuses a text."""
+        ack = await ann.ask("chat:send-message", {"liveId": key, "message": text})
+        return not ack["ok"] and bool(ack["error"]["code"] == "INVALID_MESSAGE")
+
+    await until(partial(blocks, "bad word"), within=1, pause=0.1, what="the last word of the list applies")
+    ann.take("chat:message")
     sent = await say(ann, key, "야 시발 뭐야", "c-1")
     assert (await ann.expect("chat:message"))["data"]["message"] == "야 ** 뭐야"
     assert (await say(ann, key, "야 시발 뭐야", "c-1")) == sent | {"duplicate": True}
@@ -51,7 +59,7 @@ async def test_listed_words_apply_on_all_nodes_within_a_second(shop: Shop) -> No
     await shop.request("DELETE", f"/moderation/words/{listed[2]['id']}", token=admin.token, status={204})
     path = f"/moderation/words/{listed[0]['id']}"
     await shop.request("PATCH", path, body={"action": "BLOCK"}, token=admin.token, status={200})
-    await asyncio.sleep(1)
+    await until(partial(blocks, "시발"), within=1, pause=0.1, what="the last change of the list applies")
     await ann.call("chat:send-message", ask)
     assert (await ann.fail("chat:send-message", {"liveId": key, "message": "시발"}))["code"] == "INVALID_MESSAGE"
     assert (await say(ann, key, "야 시발 뭐야", "c-1"))["duplicate"], "it was allowed when it was sent"

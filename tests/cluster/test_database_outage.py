@@ -19,7 +19,7 @@ from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
 from tests.cluster.wire_member import WireMember
-from tests.timing import allowed
+from tests.timing import allowed, until
 
 AWAY = 10.0 if LONG else 3.0  # s
 IN_TIME = 4.0  # s for an error, and until a node is not ready; 3 are promised, and a busy machine may need more
@@ -60,12 +60,12 @@ async def probed(cluster: FaultyCluster) -> AsyncIterator[list[list[Seen]]]:
 
 
 async def locked(cluster: FaultyCluster) -> None:
-    """Somebody holds what every request needs: all connections of all pools wait."""
+    """Lock the tables of every request, so that all connections of all pools wait."""
     connection = await asyncpg.connect(cluster.postgres.url)
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE rooms, messages, streams, users IN ACCESS EXCLUSIVE MODE")
-            await asyncio.sleep(AWAY)
+            await asyncio.sleep(AWAY)  # the length of the fault
     finally:
         await connection.close()
 
@@ -84,7 +84,7 @@ async def test_postgresql_outage(open_faulty_cluster: OpenFaultyCluster, outage:
         open_ledger(cluster, SIZE) as ledger,
         probed(cluster) as seen,
     ):
-        await asyncio.sleep(0.5)
+        await ledger.more()
         begun = monotonic()
         await OUTAGES[outage](cluster)
         over = monotonic()
@@ -106,15 +106,21 @@ async def test_postgresql_outage(open_faulty_cluster: OpenFaultyCluster, outage:
 
 
 async def nothing_is_left_open(cluster: FaultyCluster) -> None:
-    """No transaction hangs, and no pool is larger than it may be."""
+    """Wait until no transaction is open: one of a node's rounds may be. Check that no pool is too large."""
     connection = await asyncpg.connect(cluster.postgres.url)
-    try:
-        states = await connection.fetch(
+    states: list[str] = []
+
+    async def closed() -> bool:
+        rows = await connection.fetch(
             "SELECT state FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
+        states[:] = [row["state"] for row in rows]
+        return set(states) <= {"idle", "active"}
+
+    try:
+        await until(closed, what="no open transaction")
     finally:
         await connection.close()
-    assert {row["state"] for row in states} <= {"idle", "active"}
     ours = 2  # the pool of the test itself
     assert len(states) <= POOL * len(cluster.nodes) + ours
 
@@ -128,7 +134,7 @@ async def test_senders_that_disconnect_before_the_ack(open_faulty_cluster: OpenF
             member = WireMember(http, cluster.somewhere, await cluster.shop.person(), key)
             await member.start()
             sends = [asyncio.create_task(member.say(f"{number}", f"{number}-{n}")) for n in range(5)]
-            await asyncio.sleep(dice.uniform(0, 0.01))
+            await asyncio.sleep(dice.uniform(0, 0.01))  # cancel in any state of the batches
             member.drop()
             await member.stop()
             for task in sends:

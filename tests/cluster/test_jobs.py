@@ -139,8 +139,7 @@ async def test_a_job_survives_its_worker(studio: Studio) -> None:
     victim = studio.busy
     process = converting(victim)[0]
     await victim.kill()
-    psutil.wait_procs([process], timeout=2)
-    assert not process.is_running(), "ffmpeg dies with its worker"
+    await until(lambda: not process.is_running(), what="ffmpeg dies with its worker")
     received = await studio.receive(socket, job_id, "DONE")
     states = [update["status"] for update in received]
     assert states.count("QUEUED") == 1, "it waited for another worker"
@@ -175,7 +174,12 @@ async def test_the_end_of_a_job_is_broadcast_after_a_redis_outage(
         job_id = await studio.create("long.mp4", to=10)
         await studio.receive(socket, job_id, "RUNNING")
         own_redis.kill()
-        await asyncio.sleep(3.5)  # longer than the conversion takes
+
+        async def done() -> bool:
+            job = await shop.request("GET", f"/jobs/{job_id}", token=studio.admin.token, status={200})
+            return bool(job["status"] == "DONE")
+
+        await until(done, within=20, pause=0.1, what="the end of the conversion")
         own_redis.start()
         received = await studio.receive(socket, job_id, "DONE")
         assert received[-1]["progress"] == 100

@@ -125,7 +125,7 @@ async def test_everybody_is_back_after_an_outage(
             clients.arrive(url, people[number::4])
         await clients.everybody(within=BACK)
         fault = asyncio.ensure_future(OUTAGES[outage](cluster))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # at any moment of the outage
         clients.leave(len(clients.sockets) // 2)
         for number, url in enumerate(cluster.shop.urls):
             clients.arrive(url, people[number + 2 :: 4])
@@ -170,7 +170,7 @@ async def test_all_clients_connect_to_a_slowly_starting_node(
             cluster.redis.kill()
             starting = asyncio.ensure_future(node.start())
             clients.arrive(url, people[CLIENTS // 2 :])
-            await asyncio.sleep(OUTAGE)
+            await asyncio.sleep(OUTAGE)  # the length of the fault
             await starting
             async with aiohttp.ClientSession() as http, http.get(f"{node.url}{HANDSHAKE}") as response:
                 assert response.status == 503

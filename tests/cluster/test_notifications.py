@@ -1,4 +1,4 @@
-"""Notifications over two nodes and the official client: everybody gets theirs, now or when they come back."""
+"""Notifications over two nodes and the official client: each user gets theirs, now or at the next connect."""
 
 import asyncio
 import json
@@ -16,13 +16,13 @@ from tests.client.client import Client
 from tests.client.raw import PATH
 from tests.client.socket import ClientSocket
 from tests.cluster.shop import Person, Shop, open_shop
-from tests.timing import time_limit
+from tests.timing import time_limit, until
 
 NEW = "notification:new"
 
 
 async def send(shop: Shop, *people: Person, title: str = "News", node: int = 0) -> list[str]:
-    """Send something to people; the ids of their copies, in the order of the people."""
+    """Send a notification to people; return the ids of their copies, in the order of the people."""
     body = {"userIds": [person.id for person in people], "title": title, "message": "Something happened"}
     token = (await shop.owner()).token
     sent = await shop.request("POST", "/notifications", body=body, token=token, node=node, status={201})
@@ -31,7 +31,7 @@ async def send(shop: Shop, *people: Person, title: str = "News", node: int = 0) 
 
 
 async def settle(socket: ClientSocket) -> None:
-    """Wait until what was sent to a socket so far has arrived."""
+    """Wait until all events sent to a socket so far have arrived."""
     await socket.call("leave:stream", {"streamId": "nowhere"})
 
 
@@ -57,7 +57,10 @@ async def test_every_socket_of_a_user_gets_a_notification_once(shop: Shop) -> No
             (second, "Two"),
         ]
         assert one["data"]["level"] == "INFO"
-    await asyncio.sleep(0.3)
+    third = (await send(shop, person, other, title="Three"))[0]
+    for socket in sockets:
+        assert (await socket.expect(NEW))["data"]["id"] == third, "the next one: none came twice"
+    assert (await stranger.expect(NEW))["data"]["title"] == "Three"
     for socket in [*sockets, stranger]:
         await settle(socket)
         socket.refute(NEW)
@@ -69,13 +72,14 @@ async def test_missed_notifications_arrive_once_at_the_next_connect(shop: Shop) 
     socket = await shop.connect(person, "/", node=1)
     published = await socket.expect_all(NEW, 25)
     assert [one["data"]["id"] for one in published] == ids, "the oldest first"
-    await asyncio.sleep(0.5)
-    await settle(socket)
-    socket.refute(NEW)
+    ids += await send(shop, person, title="another")
+    assert (await socket.expect(NEW))["data"]["id"] == ids[-1], "the next one: none came twice"
     later = await shop.connect(person, "/", node=0)
-    await asyncio.sleep(0.5)
-    await settle(later)
-    later.refute(NEW)
+    ids += await send(shop, person, title="the last")
+    for each in (socket, later):
+        assert (await each.expect(NEW))["data"]["id"] == ids[-1], "the next one: none came twice"
+        await settle(each)
+        each.refute(NEW)
     page = await shop.request("GET", "/notifications?limit=20", token=person.token, status={200})
     rest = await shop.request(
         "GET", f"/notifications?limit=20&cursor={page['nextCursor']}", token=person.token, status={200}
@@ -171,7 +175,7 @@ async def test_notifications_to_a_dead_connection_arrive_at_the_next_connect(
             await phone.send_str("40" + json.dumps({"token": person.token}))
             while not (await phone.receive_str(timeout=5)).startswith("40"):
                 pass
-            await send(shop, person, title="In the tunnel")  # which it answers no ping in
+            await send(shop, person, title="In the tunnel")  # it answers no ping
             async with time_limit(10):
                 while await shop.sockets(0):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
@@ -184,7 +188,13 @@ async def test_a_client_lost_during_a_request_gets_its_notifications_later(
 ) -> None:
     shop, database = fragile_shop
     person, key = await shop.person(), await shop.stream()
+    other = await shop.person()
+    witness = await shop.connect(other, "/")
     url = f"{shop.urls[0]}{PATH}websocket"
+
+    async def waits() -> bool:
+        return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
     async with database.transaction():
         await database.execute("LOCK TABLE rooms IN ACCESS EXCLUSIVE MODE")  # which the request waits for
         async with aiohttp.ClientSession() as http, http.ws_connect(url) as page:
@@ -192,9 +202,9 @@ async def test_a_client_lost_during_a_request_gets_its_notifications_later(
             while not (await page.receive_str(timeout=5)).startswith("40"):
                 pass
             await page.send_str("42" + json.dumps(["join:stream", {"streamId": key}]))
-            await asyncio.sleep(0.2)
-        await asyncio.sleep(0.2)
-        (sent,) = await send(shop, person)
-        await asyncio.sleep(0.2)
+            await until(waits, what="the request waits for the lock")
+        await settle(witness)  # the node has read the end of the connection before this
+        sent, _ = await send(shop, person, other)
+        await witness.expect(NEW)  # the node has sent what it has for its sockets
     back = await shop.connect(person, "/", node=1)
     assert (await back.expect(NEW))["data"]["id"] == sent

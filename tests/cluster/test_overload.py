@@ -15,9 +15,9 @@ from tests.cluster.conftest import OpenFaultyCluster
 from tests.cluster.faulty_cluster import FaultyCluster
 from tests.cluster.ledger import LONG, Size, open_ledger
 from tests.cluster.wire_member import WireMember
-from tests.timing import until
+from tests.timing import allowed, until
 
-# --- people who do not read -------------------------------------------------------------------------------------------
+# --- clients that do not read -----------------------------------------------------------------------------------------
 
 SLOW = 50 if LONG else 10
 LOUD = Size(listeners=5, officials=2, speakers=20, rate=600 if LONG else 300, length=490)
@@ -27,7 +27,7 @@ DELAY = 3  # s, of the setting MAX_SEND_DELAY
 
 
 def small_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """Return a socket that takes little before it has to be read."""
+    """Return a socket with a small receive buffer."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -35,19 +35,19 @@ def small_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 async def blindly_pong(member: WireMember) -> None:
-    """Answer pings that were not read, so as to seem alive."""
+    """Answer pings without reading them."""
     while (transport := member.transport) is not None and not transport.is_closing():
         transport.write(b"\x81\x81\x00\x00\x00\x003")
         await asyncio.sleep(0.5)
 
 
 def open_connections(nodes: list[psutil.Process]) -> int:
-    """How many connections of clients the nodes have; those to servers are no TCP."""
+    """Return the number of client connections of the nodes; connections to servers are not TCP."""
     return sum(len(node.net_connections("tcp")) for node in nodes)
 
 
 async def closed_as_slow(cluster: FaultyCluster) -> int:
-    """How many connections the nodes have dropped because their clients did not read."""
+    """Return the number of connections that the nodes have dropped because their clients did not read."""
     total = 0
     async with aiohttp.ClientSession() as http:
         for node in cluster.nodes:
@@ -90,18 +90,18 @@ async def test_slow_readers_are_dropped_and_others_are_unaffected(open_faulty_cl
         growth = [after - was for after, was in zip(most, before, strict=True)]
         print(f"grew by {[f'{grown / 1e6:.1f} MB' for grown in growth]}, p99 {ledger.latency(0.99) * 1000:.0f} ms")
         assert max(growth) < GROWTH
-        assert ledger.latency(0.99) < 2.0  # 250 ms on a machine that is not busy with other tests
+        assert ledger.latency(0.99) < allowed(2.0)  # 250 ms on a machine that is not busy with other tests
         assert all(member.connects == 1 for member in ledger.members)
         for member in slow:
             await member.stop()  # some have noticed, and come back
         await until(lambda: open_connections(processes) <= connections, within=10)
 
 
-# --- somebody who sends too much --------------------------------------------------------------------------------------
+# --- a client that sends too much -------------------------------------------------------------------------------------
 
 WINDOW = 10.0 if LONG else 2.0  # s
 LIMIT = 20
-SKEW = 0.3  # s between a message's charge and its time stamp, on a busy machine
+SKEW = WINDOW / 2  # s that a message's charge and its time stamp may differ by, on a busy machine
 
 
 async def test_every_window_has_exactly_the_limit(open_faulty_cluster: OpenFaultyCluster) -> None:

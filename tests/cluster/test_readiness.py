@@ -36,7 +36,7 @@ async def read_only(cluster: FaultyCluster) -> None:
     try:
         await connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         await connection.execute("SELECT pg_reload_conf()")
-        await asyncio.sleep(OUTAGE)
+        await asyncio.sleep(OUTAGE)  # the length of the fault
         await connection.execute("SET default_transaction_read_only = off")
         await connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
         await connection.execute("SELECT pg_reload_conf()")
@@ -48,7 +48,7 @@ async def full(cluster: FaultyCluster) -> None:
     """Redis answers and takes no writes."""
     async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
         await client.config_set("maxmemory", 1)
-        await asyncio.sleep(OUTAGE)
+        await asyncio.sleep(OUTAGE)  # the length of the fault
         await client.config_set("maxmemory", 0)
 
 

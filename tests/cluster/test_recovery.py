@@ -1,8 +1,9 @@
-"""What the official client gets after an outage of its connection, its node or Redis: everything, once, in order."""
+"""The official client after an outage of its connection, its node or Redis: it gets all events, once, in order."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from gateway.keys import socket_session
 from tests.client.client import TRANSPORTS, Client, Transport
 from tests.client.socket import ClientSocket, RefusedError
 from tests.cluster.shop import Shop, open_shop
-from tests.timing import time_limit, until
+from tests.timing import grows, time_limit, until
 
 Sent = list[dict[str, Any]]
 
 
 @asynccontextmanager
 async def talking(shop: Shop, key: str) -> AsyncIterator[Sent]:
-    """Somebody on each node talks, thirty messages a second each, while the block runs. The acks of all of it."""
+    """Send thirty messages a second on each node while the block runs; yield the list of their acks."""
     acked: Sent = []
     stop = asyncio.Event()
 
@@ -41,8 +42,13 @@ async def talking(shop: Shop, key: str) -> AsyncIterator[Sent]:
     await asyncio.gather(*tasks)
 
 
-async def heard_all(sockets: list[ClientSocket], acked: Sent) -> None:
-    """Every client heard every message that was acked, once, in the order of their places."""
+async def more(acked: Sent, count: int = 15) -> None:
+    """Wait until `count` more messages are acked."""
+    await grows(lambda: len(acked), count, within=15, what="acked messages")
+
+
+async def check_received(sockets: list[ClientSocket], acked: Sent) -> None:
+    """Check that every client receives every acked message, once, in the order of their places."""
     expected = sorted(ack["seq"] for ack in acked)
     assert expected == list(range(expected[0], expected[0] + len(expected)))
     for socket in sockets:
@@ -62,18 +68,17 @@ async def test_no_message_is_lost_when_redis_restarts_under_traffic(
         key = await shop.stream()
         listeners = [await shop.chatter(key, node=node) for node in (0, 1, 0, 1)]
         async with talking(shop, key) as acked:
-            await asyncio.sleep(0.3)
+            await more(acked)
             own_redis.kill()
-            await asyncio.sleep(0.7)
+            await more(acked)
             own_redis.start()
-            await asyncio.sleep(0.7)
+            await more(acked)
             killer = redis.asyncio.Redis.from_url(own_redis.url)
             for kind in ("pubsub", "pubsub", "normal"):
-                await killer.client_kill_filter(_type=kind, skipme=True)
-                await asyncio.sleep(0.2)
+                await until(partial(killer.client_kill_filter, _type=kind, skipme=True), what="a connection to cut")
+                await more(acked, 6)
             await killer.aclose()
-        assert len(acked) > 40
-        await heard_all(listeners, acked)
+        await check_received(listeners, acked)
         assert not [line for node in (0, 1) for line in shop.nodes[node].logs.splitlines() if "Traceback" in line]
 
 
@@ -170,7 +175,7 @@ async def test_a_recovery_during_traffic_delivers_every_message_once(shop: Shop)
             await socket.drop()
             await socket.reconnect(url=shop.urls[number % 2])
             assert socket.recovered
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # a moment of traffic between two losses
 
     talking = asyncio.gather(*(say(talker, key, *map(str, range(18))) for talker in talkers))
     await asyncio.gather(*map(hop, sockets))
@@ -280,16 +285,34 @@ async def test_recovery_is_refused_when_too_much_was_missed(shop: Shop) -> None:
 async def test_recovery_is_refused_after_the_window(
     client: Client, tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
-    async with open_shop(client, tmp_path, database_url, redis_url, RECOVERY_WINDOW="400ms") as shop:
+    """The window is a session's lifetime in Redis, which begins when the connection is lost."""
+    window = 60_000  # ms
+    async with open_shop(client, tmp_path, database_url, redis_url, RECOVERY_WINDOW=f"{window}ms") as shop:
         key = await shop.stream()
         early, late = await shop.chatter(key), await shop.chatter(key)
-        await asyncio.sleep(1.0)  # while it is connected it is not forgotten
-        for socket in (early, late):
-            await socket.drop()
+        async with redis.asyncio.Redis.from_url(redis_url) as store:
+            sessions = [socket_session(str(socket.pid)) for socket in (early, late)]
+
+            async def kept() -> bool:
+                return all([await store.pttl(session) > window for session in sessions])
+
+            async def ending() -> bool:
+                return all([0 < await store.pttl(session) <= window for session in sessions])
+
+            await until(kept, what="sessions of connected sockets")
+            for socket in (early, late):
+                await socket.drop()
+            await until(ending, what="sessions that end with the window")
+            await store.pexpire(sessions[1], 1)
+            await until(lambda: gone(store, sessions[1]), what="the end of the window")
         await early.reconnect()
-        await asyncio.sleep(0.6)
         await late.reconnect()
         assert (early.recovered, late.recovered) == (True, False)
+
+
+async def gone(store: redis.asyncio.Redis, name: str) -> bool:
+    """Return whether a key does not exist."""
+    return not await store.exists(name)
 
 
 async def test_recovery_after_a_node_was_killed_or_stopped(

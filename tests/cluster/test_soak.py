@@ -1,4 +1,4 @@
-"""People come and go for minutes while rooms talk and Redis is restarted: what nodes hold stays what it was.
+"""Clients connect and leave for minutes while rooms talk and Redis is restarted: the memory of nodes does not grow.
 
 Only by hand, where nothing else runs: `LEDGER_SECONDS=600 pytest --timeout=0 -s tests/cluster/test_soak.py`.
 """
@@ -46,7 +46,7 @@ async def pass_by(http: aiohttp.ClientSession, cluster: FaultyCluster, person: P
         with suppress(TimeoutError, ConnectionError):
             await member.start()
             await member.say("hello", secrets.token_hex(8))
-            await asyncio.sleep(random.uniform(0, STAY))
+            await asyncio.sleep(random.uniform(0, STAY))  # a visit
         if random.random() < 0.5:
             member.drop()
     finally:
@@ -54,10 +54,10 @@ async def pass_by(http: aiohttp.ClientSession, cluster: FaultyCluster, person: P
 
 
 async def churn(cluster: FaultyCluster, key: str) -> None:
-    """People come all the time."""
+    """Open visits without a pause."""
     people = [
         await cluster.shop.person() for _ in range(PEOPLE)
-    ]  # who come again, so that what is known of them is full
+    ]  # the same people again and again, so that caches of people are full
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as visits:
         while True:
             visits.create_task(pass_by(http, cluster, random.choice(people), key))
@@ -65,14 +65,14 @@ async def churn(cluster: FaultyCluster, key: str) -> None:
 
 
 async def restart_redis(cluster: FaultyCluster) -> None:
-    """Redis dies now and then."""
+    """Kill Redis now and then."""
     while True:
         await asyncio.sleep(RESTART)
         await cluster.kill_server(cluster.redis, 1)
 
 
 async def weigh(cluster: FaultyCluster, samples: list[list[Sample]]) -> None:
-    """Look at the nodes all the time."""
+    """Record memory and files of the nodes each second."""
     begun = monotonic()
     processes = [psutil.Process(node.pid) for node in cluster.nodes]
     while True:
@@ -93,7 +93,7 @@ def slope(samples: list[Sample]) -> float:
 
 async def quiet(cluster: FaultyCluster, ledger: Ledger) -> list[int]:
     """Return the files of each node when only the ledger's members are there."""
-    await asyncio.sleep(5)
+    await asyncio.sleep(5)  # files of the last requests are closed
     counted = sum([await cluster.shop.sockets(number) for number, _ in enumerate(cluster.nodes)])
     assert counted == len(ledger.members)
     return [psutil.Process(node.pid).num_fds() for node in cluster.nodes]
@@ -115,7 +115,7 @@ async def test_memory_does_not_grow(open_faulty_cluster: OpenFaultyCluster) -> N
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
-        await asyncio.sleep(10)  # those who vanished are noticed by their pings
+        await asyncio.sleep(10)  # lost connections are noticed by their pings
         after = await quiet(cluster, ledger)
         await ledger.close()
     settled = [[sample for sample in one if sample.minutes > WARM * SECONDS / 60] for one in samples]

@@ -14,10 +14,10 @@ from gateway.dev.servers import RedisProcess
 from tests.client.client import Client
 from tests.cluster.shop import Person, Shop, open_shop
 from tests.cluster.viewer_tabs import Tab
-from tests.timing import time_limit
+from tests.timing import time_limit, until
 
 SEED = 20261121
-TOLD = 1.5  # s until everybody has been told: a turn, and some time on a busy machine
+TOLD = 1.5  # s until all viewers have the count: a second, and some time on a busy machine
 HEALED = 5.0  # s after a fault until the number is exact
 
 
@@ -38,13 +38,13 @@ class Harness:
         self.witnesses: list[Tab] = []
 
     async def open(self) -> None:
-        """Somebody stays on each node to hear what is told."""
+        """Open a witness on each node: a tab that stays and records the counts."""
         self._people = [await self.shop.person() for _ in range(12)] + [self.shop.guest() for _ in range(8)]
         for node in (0, 1):
             self.witnesses.append(await self.come(self._people[node], node))
 
     async def come(self, person: Person, node: int) -> Tab:
-        """One more tab."""
+        """Open one more tab."""
         tab = await Tab(person, self.key, node).open(self._http, self.shop.urls[node])
         self.tabs.append(tab)
         self.ever.add(person.id)
@@ -53,11 +53,11 @@ class Harness:
 
     @property
     def truth(self) -> int:
-        """How many people watch."""
+        """The true number of viewers."""
         return len({tab.person.id for tab in self.tabs})
 
     async def stir(self, times: int) -> None:
-        """Tabs come and go, and guests log in."""
+        """Open and close tabs, and log guests in, at random."""
         for _ in range(times):
             others = [tab for tab in self.tabs if tab not in self.witnesses]
             guests = [tab for tab in others if tab.person.role == "GUEST"]
@@ -103,6 +103,10 @@ class Harness:
                 f"{self.truth} watch, {found} are counted and told; too many: {seen - there}, missing: {there - seen}"
             ) from None
 
+    async def sockets(self) -> int:
+        """Return the number of sockets of both nodes."""
+        return sum([await self.shop.sockets(node) for node in (0, 1)])
+
     async def kill(self, node: int) -> None:
         """Kill a node with its tabs."""
         await self.shop.nodes[node].kill()
@@ -112,7 +116,7 @@ class Harness:
                 self.witnesses.remove(tab)
 
     async def close(self) -> None:
-        """Nobody watches."""
+        """Close all tabs."""
         await asyncio.gather(*(tab.close() for tab in self.tabs))
 
 
@@ -132,9 +136,9 @@ async def harness(client: Client, tmp_path: Path, database_url: str, own_redis: 
 
 
 def once_a_second(tab: Tab) -> bool:
-    """Whether somebody was told no number within a second of another, but those from and to nobody."""
+    """Whether a tab got a count at most once a second. On a busy machine it may get one late, and the next in time."""
     times = [moment for moment, _ in tab.published[1:]]
-    return all(later - earlier > 0.9 for earlier, later in pairwise(times))
+    return all(later - earlier > 0.5 for earlier, later in pairwise(times))
 
 
 async def test_viewer_counts_are_exact_after_random_faults(harness: Harness, own_redis: RedisProcess) -> None:
@@ -154,10 +158,15 @@ async def test_viewer_counts_are_exact_after_random_faults(harness: Harness, own
 
     own_redis.kill()
     gone = [tab for tab in harness.tabs if tab not in harness.witnesses][:4]
+    before = await harness.sockets()
     for tab in gone:
         harness.tabs.remove(tab)
         tab.drop()
-    await asyncio.sleep(1.0)
+
+    async def noticed() -> bool:
+        return await harness.sockets() == before - len(gone)
+
+    await until(noticed, what="the nodes notice that tabs are gone")
     own_redis.start()
     await harness.exact(HEALED)
     await harness.stir(10)
@@ -170,14 +179,14 @@ async def test_a_hanging_redis_removes_no_viewers(harness: Harness, own_redis: R
     await harness.exact(TOLD)
     truth, since = harness.truth, asyncio.get_running_loop().time()
     own_redis.pause()
-    await asyncio.sleep(5)
+    await asyncio.sleep(5)  # the length of the fault, a time-out longer than leases
     own_redis.resume()
     counts = set()
     async with time_limit(HEALED):
         while asyncio.get_running_loop().time() < since + 8:
             counts.add(await harness.count())
             await asyncio.sleep(0.01)
-    assert counts == {truth}, "the nodes have buried each other"
+    assert counts == {truth}, "the nodes have taken each other for dead"
     await harness.exact(TOLD)
 
 
