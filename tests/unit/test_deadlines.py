@@ -30,8 +30,8 @@ async def test_the_timer_continues_for_later_calls() -> None:
             await asyncio.Event().wait()
 
     with deadlines:
-        """Sets the timer, and is over when it rings."""
-    await asyncio.sleep(0.01)
+        """Set the timer, and end before it is due."""
+    await asyncio.sleep(0.01)  # the timer of that call is half over
     for _ in range(2):
         with pytest.raises(TimeoutError):
             await hang()

@@ -1,8 +1,8 @@
 """What a room hears within a tick is one frame for each member; nobody can tell by the order or the content."""
 
 import asyncio
+import itertools
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -105,8 +105,7 @@ async def test_many_members_get_one_frame_per_tick() -> None:
     await tick()
     assert room.frames() == [[["a", "b", "c"]]] * (MAX_UNBATCHED + 1)
     room.say("d")
-    await asyncio.sleep(2 * frame_batches.PAUSE)
-    assert room.frames() == [[["a", "b", "c"], ["d"]]] * (MAX_UNBATCHED + 1)
+    await until(lambda: room.frames() == [[["a", "b", "c"], ["d"]]] * (MAX_UNBATCHED + 1))
     assert room.metrics.registry.get_sample_value("dorami_deliveries_total") == 4 * (MAX_UNBATCHED + 1)
 
 
@@ -151,11 +150,12 @@ async def test_a_full_batch_does_not_wait_for_the_end_of_the_tick(monkeypatch: p
     assert room.frames() == [[["a", "b"], ["c"]]] * (MAX_UNBATCHED + 1)
 
 
-async def test_frames_that_arrive_during_a_long_write_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_batches, "PAUSE", 0.03)
+async def test_frames_that_arrive_after_a_long_write_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_batches, "PAUSE", 60.0)
+    clock = itertools.count(step=1000)
+    monkeypatch.setattr(frame_batches, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a write takes long
     room = FakeRoom(MAX_UNBATCHED + 1)
     received, asked, *_ = room.sockets
-    monkeypatch.setattr(line(room.sockets[-1]), "broadcast", lambda _: time.sleep(0.05))
     room.say("a")
     await tick()
     for name in "bc":
@@ -165,7 +165,8 @@ async def test_frames_that_arrive_during_a_long_write_are_joined(monkeypatch: py
     room.say("d")
     assert line(received).frames == [["a"]]
     assert line(asked).received == ["a", "b", "c", "ack"]
-    await until(lambda: line(received).frames == [["a"], ["b", "c", "d"]])
+    room.rooms._batches._flush_due()  # the pause ends
+    assert line(received).frames == [["a"], ["b", "c", "d"]]
     assert line(asked).received == ["a", "b", "c", "ack", "d"]
 
 
@@ -175,8 +176,8 @@ async def test_a_pause_without_frames_delays_nothing(monkeypatch: pytest.MonkeyP
     for _ in range(3):
         room.say("a")
         await tick()
+    await until(lambda: not room.rooms._batches._busy, what="the end of the pause")
     monkeypatch.setattr(frame_batches, "PAUSE", 60.0)
-    await asyncio.sleep(0.01)
     room.say("b")
     await tick()
     assert room.frames() == [[["a"], ["a"], ["a"], ["b"]]] * (MAX_UNBATCHED + 1)
@@ -298,8 +299,8 @@ async def test_a_room_that_is_not_large_does_not_gather(monkeypatch: pytest.Monk
     room = FakeRoom(LARGE, 60.0)
     for name in "ab":
         room.say(name)
-        await asyncio.sleep(0.001)
         await tick()
+        await until(lambda: not room.rooms._batches._busy, what="the end of the pause")
     assert room.frames() == [[["a"], ["b"]]] * LARGE
     assert not room.rooms._batches._written
 
@@ -314,8 +315,8 @@ async def test_rooms_above_a_thousand_members_gather_for_the_window_of_the_setti
     room.sockets = [room.come() for _ in range(members)]
     for name in "ab":
         room.say(name)
-        await asyncio.sleep(0.001)
         await tick()
+        await until(lambda: not room.rooms._batches._busy, what="the end of the pause")
     assert line(room.sockets[-1]).received == received
 
 

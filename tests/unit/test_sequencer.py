@@ -14,7 +14,7 @@ from gateway.realtime.logged import Head, LoggedEvent, Place
 from gateway.realtime.packets import logged_packet, with_offset
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
-from tests.timing import scaled, stays, until
+from tests.timing import scaled, stays, turns, until
 
 ROOM = chat_room("demo")
 
@@ -96,7 +96,7 @@ async def test_early_events_wait_for_earlier_ones(bench: Bench) -> None:
     assert bench.received == [1, 2, 3]
     bench.offer(4)
     assert bench.received == [1, 2, 3, 4, 5]
-    await asyncio.sleep(2 * sequencer.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)  # in which the log would be read
     assert bench.log.reads == 0  # the late ones came in time
 
 
@@ -154,9 +154,9 @@ async def test_events_that_arrive_after_a_comparison_are_not_read(bench: Bench) 
     await bench.sequencer.watch(ROOM)
     bench.write(2)
     bench.sequencer.check()
-    await asyncio.sleep(sequencer.LATE / 2)
+    await asyncio.sleep(sequencer.LATE / 2)  # ends before the wait of the comparison, which begins later
     bench.offer(1, 2)
-    await asyncio.sleep(2 * sequencer.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)  # in which the log would be read
     assert bench.received == [1, 2]
     assert bench.log.reads == 0
 
@@ -187,12 +187,13 @@ async def test_an_event_that_is_not_in_the_log_is_dropped(bench: Bench) -> None:
     await bench.sequencer.watch(ROOM)
     bench.write(1)
     bench.offer(1, 10**17)
-    await asyncio.sleep(3 * sequencer.LATE)
+    await until(lambda: bench.log.reads, what="a look for the events before it")
+    await turns()
     reads = bench.log.reads
     bench.write(2)
     bench.offer(2, 3)
     assert bench.received == [1, 2, 3]
-    await asyncio.sleep(3 * sequencer.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)  # in which the log would be read
     assert (bench.received, bench.log.reads) == ([1, 2, 3], reads)
 
 
@@ -221,7 +222,7 @@ async def test_a_gap_waits_for_an_unavailable_log(bench: Bench) -> None:
     bench.write(3)
     bench.log.away = True
     bench.offer(1, 3)
-    await asyncio.sleep(3 * sequencer.LATE)
+    await until(lambda: bench.log.reads > 1, what="another attempt to read the log")
     assert bench.received == [1]
     bench.log.away = False
     await bench.until(1, 2, 3)
@@ -289,6 +290,6 @@ async def test_a_room_that_is_left_is_forgotten(bench: Bench) -> None:
     bench.write(3)
     bench.offer(3)
     bench.sequencer.forget(ROOM)
-    await asyncio.sleep(2 * sequencer.LATE)
+    await asyncio.sleep(2 * sequencer.LATE)  # in which the log would be read
     assert bench.received == []
     assert asyncio.all_tasks() == before

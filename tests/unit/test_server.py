@@ -550,16 +550,20 @@ async def test_a_stopping_server_warns_all_and_accepts_nobody(harness: Harness) 
     assert not harness.engine.admits()
 
 
-async def test_a_drain_ends_one_connection_after_the_other(harness: Harness) -> None:
+async def test_a_drain_ends_one_connection_after_the_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     connections = [(await harness.enter(f"c{number}"))[0] for number in range(5)]
-    draining = asyncio.ensure_future(harness.server.drain(0.5, asyncio.Event()))
-    left = []
-    while not draining.done():
-        left.append(len(harness.engine.connections))
-        await asyncio.sleep(0.01)
+    waits: list[tuple[float, int]] = []
+
+    async def record(moment: float, _hurry: asyncio.Event) -> None:
+        """Instead of waiting until a moment: record it, and how many clients have been warned before."""
+        waits.append((moment, sum(connection.sent[-1].startswith(SHUTDOWN) for connection in connections)))
         assert not harness.engine.admits()
-    assert left == sorted(left, reverse=True)
-    assert {5, 4, 3, 2, 1} <= set(left)
+
+    monkeypatch.setattr(server, "wait_until", record)
+    await harness.server.drain(50.0, asyncio.Event())
+    assert [warned for _, warned in waits] == [0, 1, 2, 3, 4, 5]
+    assert [moment - waits[0][0] for moment, _ in waits[:5]] == pytest.approx([0, 10, 20, 30, 40])
+    await until(lambda: all(connection.closed for connection in connections))
     for connection in connections:
         assert connection.reason == "server shutdown"
         assert connection.sent[-1].startswith(SHUTDOWN)

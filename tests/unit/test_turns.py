@@ -128,7 +128,7 @@ async def test_a_message_is_handled_between_the_turns_of_flooding_clients() -> N
     polite, _ = connect(server, "polite")
     waits: list[int] = []
     for _ in range(5):
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # the flood goes on
         handled.clear()
         polite.received("4hello")
         await until(partial(operator.contains, handled, "polite"))
