@@ -34,6 +34,12 @@ TURNS = {
     r"\b(?:by|of|for|to) whom\b": "the subject: the recipient, the sender",
     r"\bthose (?:who|that) come\b": "the subject: new clients, later calls",
     r"\bwho (?:is|was) told\b": "the subject and the verb: receives",
+    r"\b(?:lest|thus|hence|hitherto|henceforth)\b": "so that … not, so",
+    r"\bfor (?:it|they) (?:is|are|was|were|has|have)\b": "because",
+    r"\bfor want of\b": "because … lacks",
+    r"\bin (?:its|their) turn\b|\bof (?:its|their) own accord\b": "nothing, or by itself",
+    r"\blearns? (?:of|it)\b|\bis met by\b": "the verb: receives, reads, gets",
+    r"\bspeaks? for\b|\bstands? still\b": "the exact verb: publishes, blocks",
 }
 
 
