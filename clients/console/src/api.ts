@@ -1,9 +1,9 @@
-// Requests to the gateway's HTTP API, by the cookies of the session. Errors are DoramiErrors.
+// Requests to the gateway's HTTP API, with the cookies of the session. Errors are DoramiErrors.
 
 import { DoramiError, type HttpError, type Session } from "@dorami/client";
 
 const ROOT = "/api/v1";
-const ANSWER = 15_000; // ms
+const ANSWER = 15_000; // the timeout of requests in ms
 const CSRF = ["CSRF_TOKEN_MISSING", "CSRF_TOKEN_INVALID"] as const;
 const RENEWABLE = ["AUTH_REQUIRED", "TOKEN_EXPIRED"] as const; // the access cookie has expired, or is gone
 
@@ -16,7 +16,7 @@ export interface Options {
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 let ended = () => {};
-/** Set what is called when the session has ended. */
+/** Set the function that is called when the session has ended. */
 export const onSessionEnd = (listener: () => void) => void (ended = listener);
 
 /** Send a request below `/api/v1` and return its answer. An expired session is renewed once. Throws a DoramiError. */
@@ -37,7 +37,7 @@ export async function api<T = void>(method: string, path: string, body?: unknown
 
 export const get = <T>(path: string, query: Query = {}, signal?: AbortSignal) => api<T>("GET", path + search(query), undefined, { signal });
 
-/** Return `?a=1&b=2`, or nothing. */
+/** Return `?a=1&b=2`, or "" without parameters. */
 export function search(query: Query): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
@@ -45,15 +45,15 @@ export function search(query: Query): string {
 
 let renewing: Promise<Session> | undefined;
 
-/** Renew the session by its refresh cookie; once, however many ask, and in one tab at a time. */
+/** Renew the session by its refresh cookie: once for concurrent callers, and in one tab at a time. */
 export function renew(): Promise<Session> {
   const refresh = () => again<Session>("POST", "/auth/refresh", {}, {});
-  // Refresh tokens are used once: two tabs at the same time would end the session.
+  // A refresh token can be used once: two tabs at the same time would end the session.
   renewing ??= (navigator.locks ? navigator.locks.request("dorami.renew", refresh) : refresh()).finally(() => (renewing = undefined));
   return renewing;
 }
 
-/** Send a request, twice if the first CSRF token was that of an earlier session: another tab may have renewed it. */
+/** Send a request; repeat it if the CSRF token was of an earlier session, which another tab may have renewed. */
 const again = <T>(...request: Parameters<typeof send>): Promise<T> =>
   send<T>(...request).catch((error) => {
     if (DoramiError.is(error, ...CSRF)) return send<T>(...request);
@@ -88,7 +88,7 @@ async function send<T>(method: string, path: string, body: unknown, { idempotenc
   throw error;
 }
 
-/** Return the error that an answer is. */
+/** Return the error of an answer. */
 function problem(answer: Response, data: unknown): DoramiError {
   const said = (data ?? {}) as Partial<HttpError>;
   const seconds = Number(answer.headers.get("Retry-After"));
@@ -102,7 +102,7 @@ function problem(answer: Response, data: unknown): DoramiError {
   });
 }
 
-/** Read a whole list, as the gateway exports it. */
+/** Read a whole list through the gateway's export. */
 export async function exported(path: string, query: Query): Promise<Record<string, unknown>[]> {
   const ask = () => fetch(ROOT + path + search({ ...query, format: "jsonl" }));
   let answer = await ask();

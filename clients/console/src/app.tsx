@@ -1,4 +1,4 @@
-// Who is not signed in sees the sign-in page, or that of a link to set a password; everybody else the shell.
+// The sign-in page or the page of a link that sets a password; the shell for signed-in users.
 
 import { Router } from "wouter";
 import { Loading } from "./components/page";

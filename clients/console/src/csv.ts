@@ -3,7 +3,7 @@
 const BYTE_ORDER = "\uFEFF"; // without it Excel reads Korean wrongly
 const FORMULA = /^[=+\-@\t\r]/;
 
-/** Return a value as a cell. What a spreadsheet would take for a formula begins with an apostrophe: people write names and messages. */
+/** Return a value as a cell. Text that a spreadsheet would treat as a formula gets an apostrophe first: users write names and messages. */
 function cell(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
@@ -11,7 +11,7 @@ function cell(value: unknown): string {
   return `"${(FORMULA.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
 }
 
-/** Return rows as a CSV file: their fields are the columns, and what is in them besides texts and numbers is JSON. */
+/** Return rows as a CSV file: their fields are the columns, and values other than texts and numbers are JSON. */
 export function csv(rows: readonly Readonly<Record<string, unknown>>[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(","));

@@ -1,4 +1,4 @@
-// Numbers, money and times in the chosen language. Formatters are kept: making one costs 0.1 ms.
+// Numbers, money and times in the chosen language. Formatters are cached: creating one takes 0.1 ms.
 
 import { language } from "./i18n";
 

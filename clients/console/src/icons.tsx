@@ -1,4 +1,4 @@
-// The icons of the console: strokes of 24 × 24, in the colour of the text.
+// The icons of the console: strokes on 24 × 24 px in the colour of the text.
 
 const PATHS = {
   home: "M4 11 12 4l8 7v9h-5v-6H9v6H4z",

@@ -1,4 +1,4 @@
-// Lists of the API that come in pages, and filters that live in the address.
+// Lists of the API that are read in pages, and filters that are stored in the address.
 
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -22,7 +22,7 @@ export function usePages<T>(path: string, query: Query = {}) {
   return { ...pages, items };
 }
 
-/** Return the filters in the address, what changes some of them, and what removes all: undefined if there are none. */
+/** Return the filters in the address, a function that changes some of them, and one that removes all (undefined without filters). */
 export function useFilters<K extends string>(...names: K[]): [Record<K, string>, (change: Partial<Record<K, string>>) => void, (() => void) | undefined] {
   const [params, setParams] = useSearchParams();
   const filters = Object.fromEntries(names.map((name) => [name, params.get(name) ?? ""])) as Record<K, string>;

@@ -1,6 +1,6 @@
 // Times in fields, and times without an end.
 
-/** Whether the end of a sanction is none: the gateway writes the year 9999. */
+/** Return whether a sanction has no end: then the gateway writes the year 9999. */
 export const endless = (until: string): boolean => until.startsWith("9999");
 
 /** Return the value of a date-and-time field for a moment. */

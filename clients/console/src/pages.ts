@@ -7,11 +7,11 @@ import type { Language } from "./i18n";
 import { type Role, STAFF } from "./session";
 
 export interface Page {
-  /** Below /console, as wouter writes patterns: `/streams/:key`. */
+  /** The path below /console, a pattern of wouter: `/streams/:key`. */
   path: string;
   component: ComponentType;
   who: readonly Role[];
-  /** The entry in the navigation; pages without one are reached from others. */
+  /** The entry in the navigation; pages without one are linked from others. */
   label?: Record<Language, string>;
   icon?: IconName;
   /** A number beside the entry. */

@@ -1,4 +1,4 @@
-// The command palette: pages, streams and people by a few letters. Ctrl K or ⌘ K opens it.
+// The command palette, which finds pages, streams and people. Ctrl K or ⌘ K opens it.
 
 import type { StreamPage, UserPage } from "@dorami/client";
 import { ActionIcon, TextInput } from "@mantine/core";
@@ -14,8 +14,8 @@ import { PAGES } from "./pages";
 import { useRole } from "./session";
 import { useShellWords } from "./words/shell";
 
-const PAUSE = 200; // ms without a key after which streams and people are searched
-const MOST = 5; // of each kind
+const PAUSE = 200; // ms without a key press before streams and people are searched
+const MOST = 5; // results of each kind
 
 interface Target {
   href: string;
@@ -105,7 +105,7 @@ function Finder({ close }: { close: () => void }) {
   );
 }
 
-/** What fits the text: pages by their names in both languages, and what the gateway finds. */
+/** The results for a text: pages by their names in both languages, and results of the gateway. */
 function useTargets(text: string): Target[] {
   const role = useRole();
   const [search] = useDebouncedValue(text, PAUSE);

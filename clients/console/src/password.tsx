@@ -11,12 +11,12 @@ import { Preferences } from "./shell";
 import { usePasswordWords } from "./words/password";
 import { useShellWords } from "./words/shell";
 
-const SHORTEST = 8; // characters; the gateway says the same
+const SHORTEST = 8; // characters, as in the gateway
 
 interface Props {
   /** Whether the current password is asked for. */
   current?: boolean;
-  /** The sentence for AUTH_REQUIRED and FORBIDDEN: a wrong password or a dead link. */
+  /** The sentence for AUTH_REQUIRED and FORBIDDEN: a wrong password or an invalid link. */
   refused: string;
   save: (wanted: string, current: string) => Promise<unknown>;
   done?: () => void;
@@ -76,7 +76,7 @@ function Gate({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-/** What an account sees whose password was chosen by somebody else. */
+/** The form for an account whose password was chosen by somebody else. */
 export function FirstPassword() {
   const t = usePasswordWords();
   const shell = useShellWords();
@@ -91,12 +91,12 @@ export function FirstPassword() {
   );
 }
 
-/** The page of a one-time link, `/console/password#<token>`: the part behind # is sent to no server. */
+/** The page of a one-time link, `/console/password#<token>`: browsers do not send the part behind # to servers. */
 export function PasswordLink() {
   const t = usePasswordWords();
   const [token] = useState(() => location.hash.slice(1));
   const [done, setDone] = useState(false);
-  useEffect(() => history.replaceState(null, "", location.pathname), []); // not in the history of the browser
+  useEffect(() => history.replaceState(null, "", location.pathname), []); // removes the token from the browser's history
   return (
     <Gate title={t("link")}>
       {done ? (

@@ -13,6 +13,6 @@ export const queries = new QueryClient({
       retryDelay: (failures) => 500 * 2 ** failures,
       refetchOnWindowFocus: true,
     },
-    mutations: { networkMode: "always" }, // the answer says that the gateway cannot be reached
+    mutations: { networkMode: "always" }, // the error of the request says that the gateway cannot be reached
   },
 });

@@ -1,4 +1,4 @@
-// Who is signed in: read once, kept by the cookies of the gateway, renewed before it expires.
+// The signed-in user: read once, stored in the cookies of the gateway, renewed before the session expires.
 
 import { Dorami, DoramiError, type CurrentSession, type Power, type Session, type UserView } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";
@@ -29,7 +29,7 @@ async function current(): Promise<CurrentSession> {
 
 export const useCurrentSession = () => useQuery({ queryKey: KEY, queryFn: current, staleTime: Infinity });
 
-/** Read the session anew, after something of the account has changed. */
+/** Read the session again after a change of the account. */
 export const refreshSession = () => queries.invalidateQueries({ queryKey: KEY });
 
 export async function signIn(email: string, password: string): Promise<void> {
@@ -38,7 +38,7 @@ export async function signIn(email: string, password: string): Promise<void> {
   await refreshSession();
 }
 
-/** End the session here and at the gateway. */
+/** End the session, here and at the gateway. */
 export async function signOut(): Promise<void> {
   try {
     await api("POST", "/auth/logout", {});
@@ -90,7 +90,7 @@ export function dorami(): Dorami {
       if (state === "recovering") away = true;
       else if (state === "connected" && away) {
         away = false;
-        // What changed meanwhile has no event that would come again, such as the orders of a host.
+        // Some changes, such as the orders of a host, have no event that is sent again after a reconnect.
         void queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] });
       }
       if (state === "refused" && error && /^(AUTH|TOKEN|BANNED)/.test(error.code)) forget();

@@ -14,7 +14,7 @@ import { dorami, signOut, useRole, useSession } from "./session";
 import { useStore } from "./stores";
 import { useShellWords } from "./words/shell";
 
-const HASTE = 1500; // ms: a connection that comes back sooner is not worth a banner
+const HASTE = 1500; // ms without a connection before the banner is shown
 
 export function Shell() {
   const t = useShellWords();
@@ -87,7 +87,7 @@ function Header({ open, toggle }: { open: boolean; toggle: () => void }) {
   );
 }
 
-/** Language and colours: on the sign-in page, too. */
+/** The menus of language and colours, also on the sign-in page. */
 export function Preferences() {
   const t = useShellWords();
   const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
@@ -186,7 +186,7 @@ function Home() {
   );
 }
 
-/** Keeps the shell when a page fails, such as one whose script is gone after an update. */
+/** Keeps the shell when a page fails, for example because its script was removed by an update. */
 class Crash extends Component<{ children: ReactNode }, { failed: boolean }> {
   override state = { failed: false };
   static getDerivedStateFromError = () => ({ failed: true });

@@ -1,4 +1,4 @@
-// Signing in, and who may not come in.
+// The sign-in page, and the page for accounts without access.
 
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { DoramiError } from "@dorami/client";
@@ -49,7 +49,7 @@ export function SignIn() {
   );
 }
 
-/** The answer to accounts without a role that has pages here. */
+/** The page for accounts whose role has no pages here. */
 export function NoAccess() {
   const t = useShellWords();
   useEffect(() => void (document.title = `${t("noAccess")} · Dorami`), [t]);

@@ -36,7 +36,7 @@ export function useSlice<T, S>({ get, subscribe }: Watchable<T>, pick: (value: T
 
 const framedStores = new WeakMap<object, Watchable<unknown>>();
 
-/** Return the same value, changed at most once a frame: for what changes many times a second. */
+/** Return the value, updated at most once per frame: for values that change many times a second. */
 export function framed<T>(source: Watchable<T>): Watchable<T> {
   const known = framedStores.get(source) as Watchable<T> | undefined;
   if (known) return known;

@@ -1,4 +1,4 @@
-// Prints what a bundle of parts of src/ adds to an application, in bytes gzip without socket.io-client, as JSON.
+// Prints by how many bytes (gzip, without socket.io-client) a bundle of parts of src/ enlarges an application, as JSON.
 // Run by tests/integration/test_js_client.py.
 
 import { build } from "esbuild";

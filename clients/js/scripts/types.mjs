@@ -1,5 +1,5 @@
-// Makes src/protocol.ts from the gateway's documents: node scripts/types.mjs asyncapi.json openapi.json > src/protocol.ts
-// Run by `python -m gateway.dev.client_types`, which makes the documents first.
+// Generates src/protocol.ts from the gateway's documents: node scripts/types.mjs asyncapi.json openapi.json > src/protocol.ts
+// Run by `python -m gateway.dev.client_types`, which writes the documents first.
 
 import { compile } from "json-schema-to-typescript";
 import { readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 const [events, http] = process.argv.slice(2, 4).map((path) => JSON.parse(readFileSync(path, "utf8")));
 const at = (reference) => reference.slice(2).split("/").reduce((part, key) => part[key], events);
 const nameOf = (reference) => reference.slice(reference.lastIndexOf("/") + 1);
-/** A name, or several whose fields come together. */
+/** A name, or several types whose fields are combined. */
 const typeOf = ({ $ref, allOf }) => ($ref ? nameOf($ref) : allOf.map(typeOf).join(" & "));
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
 
@@ -28,7 +28,7 @@ async function shapes() {
   const $defs = {};
   for (const name of Object.keys(schemas).sort()) {
     $defs[name] = { ...plain(schemas[name]), title: name };
-    if ($defs[name].properties) $defs[name].additionalProperties = false; // what is not named is to be ignored
+    if ($defs[name].properties) $defs[name].additionalProperties = false; // types need no index signature: unknown fields are ignored
   }
   const properties = Object.fromEntries(Object.keys($defs).map((name) => [name, { $ref: `#/$defs/${name}` }]));
   const all = { title: "All", type: "object", additionalProperties: false, $defs, properties };
@@ -36,7 +36,7 @@ async function shapes() {
   return source.replace(/export interface All \{[\s\S]*?\n\}\n/, "");
 }
 
-/** The type of a message's payload: a name or `{type, data}`, and what was merged into it. */
+/** The type of a message's payload: a name or `{type, data}`, and the types merged into it. */
 function payload({ payload }) {
   if (payload.$ref) return nameOf(payload.$ref);
   const { properties, required = [] } = payload;

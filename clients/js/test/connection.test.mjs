@@ -1,4 +1,4 @@
-// The connection: coming in, being refused, coming back, tokens.
+// The connection: connecting, refusals, reconnecting, tokens.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";

@@ -1,11 +1,11 @@
-// A gateway of the unit tests: sockets that do what a test says, and time that passes when a test says. No I/O.
+// A fake gateway for unit tests: tests control its sockets and the time. No I/O.
 
 import { mock } from "node:test";
 import { Dorami } from "../dist/esm/index.js";
 
 const settle = () => new Promise((done) => setImmediate(done)); // all promises that need nothing else
 
-/** Let so many ms pass, and whatever is due in them happen, in steps in which promises get their turn. */
+/** Advance the time by so many ms and run due timers, with steps in which promises continue. */
 export async function pass(ms = 0) {
   await settle();
   for (let left = ms; left > 0; left -= Math.min(left, 250)) {
@@ -77,7 +77,7 @@ class FakeSocket {
     if (!recovered) this.hears("connected", this.gateway.greeting());
   }
 
-  /** A CONNECT_ERROR, after which the library does not come back. */
+  /** A CONNECT_ERROR, after which the library does not reconnect. */
   refuse(code, message = code) {
     this.active = false;
     this.#tell("connect_error", Object.assign(new Error(message), { data: { code, retryable: false } }));
@@ -102,11 +102,11 @@ class FakeSocket {
   }
 }
 
-/** What a client is connected to. By default everybody gets in, and requests wait for an answer in `requests`. */
+/** The gateway of a client. By default it accepts everybody, and requests wait for an answer in `requests`. */
 export class Gateway {
   sockets = new Map();
   requests = [];
-  /** What clients came with, in order. */
+  /** The `auth` of clients, in order. */
   knocks = [];
   lifetime = 900_000; // ms of an access token
   clock = 0; // ms by which this clock differs from the client's
@@ -115,7 +115,7 @@ export class Gateway {
     this.admit(socket);
   };
   admit = (socket) => socket.welcome();
-  /** By event: what answers it at once. */
+  /** Immediate answers, by event. */
   answers = { "auth:refresh": () => ({ userId: "u1", role: "USER", expiresAt: new Date(Date.now() + this.lifetime).toISOString() }) };
 
   constructor() {
@@ -148,7 +148,7 @@ export class Gateway {
     if (answer) request.answer(answer(request.payload));
   }
 
-  /** The connection is lost: every socket hears of it, also one that was not let in yet. */
+  /** Lose the connection: every socket gets `disconnect`, also one that is not connected yet. */
   cut(reason) {
     for (const socket of this.sockets.values()) if (socket.active) socket.lose(reason);
   }

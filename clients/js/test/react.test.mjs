@@ -1,4 +1,4 @@
-// Hooks on a server: they render what there is, and open nothing. In a browser: tests/browser/test_client_package.py.
+// Hooks on a server: they render the present state and open nothing. In a browser: tests/browser/test_client_package.py.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";

@@ -1,4 +1,4 @@
-// Rooms: joining, what happens meanwhile, holes, leaving; chat, products, viewers, orders and notifications.
+// Rooms: joining, events during a join, missing events, leaving; chat, products, viewers, orders and notifications.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
@@ -23,7 +23,7 @@ const wire = (namespace = "/chat") => gateway.sockets.get(namespace);
 const joins = () => gateway.asked("chat:join-room");
 const shown = () => chat.state.get().messages.map(({ seq }) => seq);
 
-/** Join with everything up to `seq` seen; answers what releases the chat. */
+/** Join with everything up to `seq` seen; returns the function that releases the chat. */
 async function enter(seq = 10, more) {
   const release = chat.retain();
   dorami.connect();
@@ -277,7 +277,7 @@ test("messages wait for the room and are sent one at a time", async () => {
   assert.deepEqual(sends().map(({ payload }) => payload.message), ["one", "two"]);
   stored(sends()[1], 12);
   assert.equal((await second).seq, 12);
-  assert.deepEqual(pending(), ["one", "two"]); // stored, but not to be seen yet
+  assert.deepEqual(pending(), ["one", "two"]); // stored, but not received yet
   wire().hears("chat:message", said(11));
   assert.deepEqual(pending(), ["two"]);
   wire().hears("chat:message", said(12));
@@ -370,7 +370,7 @@ test("unsent messages are saved for the next run of the same user", async () => 
   const name = sends()[0].payload.clientMessageId;
   assert.deepEqual(JSON.parse(kept.get("dorami.unsent.u1.demo")), [{ clientMessageId: name, message: "one" }]);
   mock.timers.reset();
-  gateway = new Gateway(); // the application is gone, and runs again
+  gateway = new Gateway(); // the application was ended and started again
   dorami = gateway.client();
   chat = dorami.chat("demo");
   const unsent = [];
@@ -466,7 +466,7 @@ test("products are shown in their newest version and in order", async () => {
   wire("/").hears("live:product:deleted", onShelf("live:product:deleted", { productId: "3", version: 2 }, 8));
   wire("/").hears("stream:featured-product:updated", { streamKey: "demo", productId: "10", product: product("10", 6), room: "stream:demo", seq: 9, epoch: "p1", at: "" });
   assert.deepEqual([versions(), products.state.get().featured], [["2@2", "10@6"], "10"]);
-  // A join brings all products, also with what was missed, and perhaps read before what was heard.
+  // The ack of a join has all products, perhaps read before events that were received.
   await lose();
   gateway.asked("join:stream").at(-1).answer({ ...shelf, products: [product("10", 5), product("4", 1)], featured: null, cursor: { epoch: "p1", seq: 9 }, recovered: true, events: [] });
   await pass();
@@ -508,7 +508,7 @@ test("orders follow the log for an ADMIN and events without a log for others", a
   wire("/").hears("notification:new", { type: "notification:new", data: { id: "n1" } });
   assert.deepEqual([changes, [...orders.state.get().orders.values()].map(({ status }) => status)], [["order:new 1", "order:paid 1"], ["PAID"]]);
   await lose();
-  gateway.requests.at(-1).refuse("FORBIDDEN"); // they are no ADMIN any more
+  gateway.requests.at(-1).refuse("FORBIDDEN"); // they are no longer an ADMIN
   await pass();
   wire("/").hears("order:expired", { type: "order:expired", data: order("2", "EXPIRED") });
   assert.deepEqual([orders.state.get().status, changes.at(-1)], ["joined", "order:expired 2"]);

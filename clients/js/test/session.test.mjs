@@ -1,4 +1,4 @@
-// HttpSession: tokens that are exchanged once however many ask, and what is asked over HTTP.
+// HttpSession: concurrent requests exchange tokens once, and the requests over HTTP.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";

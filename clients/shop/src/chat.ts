@@ -1,15 +1,15 @@
-// The chat: messages that rise and fade, pins above them, and a small menu to report or moderate them. Made by main.ts.
+// The chat: messages that rise and fade, pins above them, and a menu to report or moderate them. Created by main.ts.
 
 import { type ChatState, DoramiError, type HistoryMessage, type PinnedMessage, type Report } from "@dorami/client";
 import { $, button, dialog, follow, make, soon, tell, write } from "./dom";
 import type { Visit } from "./visit";
 import { clock, language, reason, t } from "./words";
 
-const SHOWN = 100; // entries; older ones leave the page
-const AGES = 10 * 365 * 86_400_000; // ms: a ban that ends later is one without an end
-const HELD = 500; // ms of a press that opens the menu of a message
+const SHOWN = 100; // entries on the page; older ones are removed
+const AGES = 10 * 365 * 86_400_000; // ms: a ban that ends later has no end
+const HELD = 500; // ms of a long press, which opens the menu of a message
 const REASONS: Report["reason"][] = ["SPAM", "ABUSE", "SEXUAL", "FRAUD", "PRIVACY", "OTHER"];
-const CLOSE = 60; // px from the end that count as reading the newest
+const CLOSE = 60; // px from the end within which the list follows new messages
 
 interface Entry extends Pick<HistoryMessage, "username" | "role" | "message" | "kind"> {
   key: string;
@@ -17,7 +17,7 @@ interface Entry extends Pick<HistoryMessage, "username" | "role" | "message" | "
   mine: boolean;
 }
 
-/** Return what is shown: messages, and after them own ones that are not stored yet. */
+/** Return the shown entries: messages, then own ones that are not stored yet. */
 function entries({ messages, pending, you }: ChatState): Entry[] {
   const mine = (message: { userId: string }) => message.userId === you?.userId;
   const stored = messages.slice(-SHOWN).map((message) => ({
@@ -39,7 +39,7 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
   const newest = $("#newest");
   const menu = dialog("#menu");
   let following = true;
-  let open = false; // all pins are shown
+  let open = false; // whether all pins are shown
   let last = "";
 
   const toEnd = () => {
@@ -52,7 +52,7 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
     dorami.ask("/chat", event, { liveId, messageId }).catch((error) => tell(reason(error), "error"));
   };
 
-  /** Ask why a message is reported, and report it. */
+  /** Ask for the reason, and report a message. */
   function report(id: string): void {
     const because = (why: Report["reason"]) => () => {
       menu.close();
@@ -117,7 +117,7 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
   function show(): void {
     const state = chat.state.get();
     follow(list, entries(state), ({ key }) => key, item);
-    const top = [...state.pinned].reverse(); // the newest stands for all
+    const top = [...state.pinned].reverse(); // the newest is shown while the list is closed
     follow(pins, open ? top : top.slice(0, 1), ({ id }) => id, pin);
     pins.hidden = !state.pinned.length;
     const end = (list.lastElementChild as HTMLElement | null)?.dataset.key ?? "";
@@ -126,7 +126,7 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
     last = end;
   }
 
-  // Who does not moderate has no button in sight on a phone: a long press opens the menu, too.
+  // Without rights to moderate there is no visible button on a phone: a long press opens the menu, too.
   let held: ReturnType<typeof setTimeout> | undefined;
   const menuOf = (event: Event) => (event.target as Element).closest("li")?.querySelector<HTMLElement>(".more");
   list.addEventListener("pointerdown", (event) => {
@@ -152,16 +152,16 @@ export function showChat({ chat, dorami, key: liveId, watch }: Visit): void {
   watch(show);
 }
 
-/** The form below the chat, and why somebody cannot write or must wait. */
+/** The form below the chat, and the reason why the user cannot write or must wait. */
 export function showComposer({ chat, dorami, now, watch, member }: Visit, signIn: () => void): void {
   const form = $<HTMLFormElement>("#say");
   const input = form.elements.namedItem("text") as HTMLInputElement;
   const send = form.elements.namedItem("send") as HTMLButtonElement;
-  let banned: { until?: string } | undefined; // while the room is joined, too: the gateway has taken us out
+  let banned: { until?: string } | undefined; // may be set while the state is `joined`: the gateway removed the user
   let next = 0; // when slow mode allows another message, by the server's clock
   let joined = false;
 
-  /** Return why nothing can be written, or that it must be waited. */
+  /** Return the reason why the user cannot write or must wait. */
   function standing(): { why?: string; wait?: number; locked?: boolean } {
     const { status, error, you, settings } = chat.state.get();
     const connection = dorami.status.get();

@@ -1,4 +1,4 @@
-// Helpers around the document: elements, lists that follow data, dialogs, notices. Used by all modules of the page.
+// Helpers for the document: elements, lists that follow data, dialogs, notices. Used by all modules of the page.
 
 import { language, t, type Word } from "./words";
 
@@ -23,13 +23,13 @@ export function button(className: string, label: string, press: () => void): HTM
   return made;
 }
 
-/** Write a text where it differs: what is read out or selected stays. */
+/** Set a text if it differs, so that a screen reader or a selection is not interrupted. */
 export function write(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Make the children of `list` those of `entries`, in order. `show` makes the element of an entry, or updates the one that it
+ * Make the children of `list` those of `entries`, in order. `show` creates the element of an entry, or updates the one that it
  * is given: elements stay as long as their entries do, and so does the focus.
  */
 export function follow<T, E extends HTMLElement>(list: HTMLElement, entries: readonly T[], key: (entry: T) => string, show: (entry: T, shown?: E) => E): void {
@@ -46,7 +46,7 @@ export function follow<T, E extends HTMLElement>(list: HTMLElement, entries: rea
   }
 }
 
-/** Return a function that calls `work` a moment after it is called, once for all calls until then. */
+/** Return a function that calls `work` shortly after it is called, once for all calls until then. */
 export function soon(work: () => void): () => void {
   let due = false;
   return () => {
@@ -68,7 +68,7 @@ export function translate(): void {
   for (const element of document.querySelectorAll<HTMLInputElement>("[data-hint]")) element.placeholder = t(element.dataset.hint as Word);
 }
 
-/** Have a dialog close by its button and by a press beside it. */
+/** Make a dialog close by its button and by a press beside it. */
 export function dialog(selector: string): HTMLDialogElement {
   const found = $<HTMLDialogElement>(selector);
   found.addEventListener("click", (event) => {
@@ -77,10 +77,10 @@ export function dialog(selector: string): HTMLDialogElement {
   return found;
 }
 
-const NEWS = 8000; // ms that news stay
+const NEWS = 8000; // ms for which news are shown
 const MANY = 3; // notices at once
 
-/** Tell something: news pass by, errors stay until they are dismissed. */
+/** Show a notice: news for a short time, errors until they are dismissed. */
 export function tell(text: string, kind: "news" | "error" = "news", title = ""): void {
   const place = $(kind === "news" ? "#news" : "#errors");
   const dismiss = button("dismiss", "×", () => notice.remove());
@@ -91,6 +91,6 @@ export function tell(text: string, kind: "news" | "error" = "news", title = ""):
   if (kind === "news") setTimeout(() => notice.remove(), NEWS);
 }
 
-/** Return a colour, as a hue, and letters that stand for a name. */
+/** Return a colour (as a hue) and initials for a name. */
 export const hue = (name: string): string => String([...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)!) % 360, 7));
 export const initials = (name: string): string => [...name].slice(0, 2).join("");

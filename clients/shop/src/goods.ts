@@ -5,13 +5,13 @@ import { $, button, dialog, follow, hue, initials, make, tell, write } from "./d
 import { logIn, type Visit } from "./visit";
 import { clock, money, reason, remaining, t } from "./words";
 
-const FEW = 10; // what is left is said from here on
-const MOST = 10; // of a product in an order of this page
+const FEW = 10; // below this stock the remaining number is shown
+const MOST = 10; // pieces of a product in one order of this page
 
 const soldOut = (product: Product): boolean => product.status === "SOLD_OUT" || product.stock < 1;
 const price = (product: Product): string => money(product.price, product.currency);
 
-/** Make or update what a product looks like; `act` is the button beside it. */
+/** Create or update the element of a product; `act` is the button beside it. */
 function card(product: Product, shown: HTMLElement, act?: HTMLElement): void {
   const before = product.originalPrice !== null && product.originalPrice > product.price ? product.originalPrice : undefined;
   const was = shown.dataset.price;
@@ -52,12 +52,12 @@ export function showGoods(visit: Visit, signIn: () => void): void {
   let busy = false;
   let trouble = "";
   let mine: Order[] = [];
-  let bank: HttpSession | undefined; // stands for the payment provider
+  let bank: HttpSession | undefined; // replaces the payment provider
 
   const all = () => [...products.state.get().products.values()];
   const currency = () => all()[0]?.currency ?? "KRW";
 
-  /** Return why nothing can be bought now. */
+  /** Return the reason why nothing can be bought now. */
   const closed = (): string | undefined =>
     viewers.state.get().live || visit.stream?.ordersWhenNotLive || viewers.state.get().status !== "joined" ? undefined : t("liveOnly");
 
@@ -194,7 +194,7 @@ export function showGoods(visit: Visit, signIn: () => void): void {
     listOrders();
   }
 
-  /** Pay as the payment provider would tell the shop: only administrators may say that an order is paid. */
+  /** Mark an order as paid, in place of the payment provider: only administrators may. */
   async function pay(id: string): Promise<Order> {
     if (!bank) {
       const made = new HttpSession("");

@@ -1,17 +1,17 @@
-// Hearts that fly up: own ones at once, those of others as the gateway adds them up. Made by main.ts.
+// Flying hearts: own ones immediately, those of others as the gateway sums them up. Created by main.ts.
 
 import { $, make } from "./dom";
 import type { Visit } from "./visit";
 
-const EVERY = 1000; // ms between two requests; the presses until then are one
-const MOST = 50; // that the gateway takes at once
-const FLYING = 30; // on the page; more is only a blur
-const LONG = 1600; // ms that one flies
+const EVERY = 1000; // ms between two requests; each sends all presses since the last
+const MOST = 50; // hearts in one request, the limit of the gateway
+const FLYING = 30; // hearts on the page at most
+const LONG = 1600; // ms for which a heart flies
 
 export function showHearts({ dorami, viewers, key: streamKey }: Visit): void {
   const place = $("#heart");
   let pressed = 0; // since the last request
-  let own = 0; // sent, and not heard of yet
+  let own = 0; // sent, and not counted in an event yet
   let due = false;
 
   function fly(): void {
@@ -29,7 +29,7 @@ export function showHearts({ dorami, viewers, key: streamKey }: Visit): void {
     const count = Math.min(pressed, MOST);
     pressed = 0;
     own += count;
-    await dorami.ask("/streaming", "stream:heart", { streamKey, count }).catch(() => (own -= count)); // lost, which is no harm
+    await dorami.ask("/streaming", "stream:heart", { streamKey, count }).catch(() => (own -= count)); // hearts may be lost
   }
 
   place.onclick = () => {

@@ -1,5 +1,5 @@
-// The shop page: a live show to watch, chat in and buy from. `/?live=demo-ko&as=viewer1` is the show `demo-ko` as a seeded person.
-// Tokens stay in the memory of the page, and no cookies are sent: somebody may be logged in to the console in the same browser.
+// The shop page: a live show with chat and products. `/?live=demo-ko&as=viewer1` is the show `demo-ko` for a seeded user.
+// Tokens stay in the memory of the page, and no cookies are sent: the same browser may be logged in to the console.
 
 import { HttpSession } from "@dorami/client";
 import { showChat, showComposer } from "./chat";
@@ -12,7 +12,7 @@ import { language, reason } from "./words";
 
 const asked = new URLSearchParams(location.search);
 
-/** Return a session as who is asked for, or as a guest; tries until the gateway answers. */
+/** Return a session of the requested user, or of a guest; repeats until the gateway answers. */
 async function enter(): Promise<HttpSession> {
   const session = new HttpSession("");
   const who = asked.get("as");

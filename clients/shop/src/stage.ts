@@ -1,4 +1,4 @@
-// The stage: video and sound, whose show it is, how many watch, and what to know before, after and without a connection.
+// The stage: video and sound, the host, the viewer count, and notes before and after the show and without a connection.
 
 import { DoramiError, type StreamList, type StreamView } from "@dorami/client";
 import { $, dialog, follow, hue, make, tell, translate, write } from "./dom";
@@ -12,7 +12,7 @@ export function showStage(visit: Visit): void {
   const sound = $("#sound");
   let missing = false; // there is no such stream
 
-  /** Read the stream anew: its title, its times, whether it is over. */
+  /** Read the stream again: its title, its times, whether it has ended. */
   async function look(): Promise<void> {
     try {
       visit.stream = await session.call<StreamView>("GET", `/streams/${encodeURIComponent(key)}`);
@@ -23,7 +23,7 @@ export function showStage(visit: Visit): void {
     visit.show();
   }
 
-  /** Return whether the show runs: what the room says is newer than what was read. */
+  /** Return whether the show is running: events of the room are newer than the stream that was read. */
   const live = (): boolean => (viewers.state.get().status === "joined" ? viewers.state.get().live : visit.stream?.status === "LIVE");
 
   function show(): void {
@@ -84,7 +84,7 @@ export function showStage(visit: Visit): void {
     video.hidden = sound.hidden = false;
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {}); // the poster stays
   });
-  video.src = "/assets/show.mp4"; // none where there is no ffmpeg: the poster moves instead
+  video.src = "/assets/show.mp4"; // missing without ffmpeg: then the poster is animated
   sound.onclick = () => {
     video.muted = !video.muted;
     void video.play().catch(() => {});
@@ -111,7 +111,7 @@ export function showStage(visit: Visit): void {
   void look();
 }
 
-/** Return the address of this page for somebody, or for another stream. */
+/** Return the address of this page for another user or stream. */
 export function address(change: Record<string, string | undefined>): string {
   const asked = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(change)) {
@@ -121,7 +121,7 @@ export function address(change: Record<string, string | undefined>): string {
   return `/?${asked}`;
 }
 
-/** The dialog in which one becomes somebody, or goes to another show; returns what opens it. */
+/** The dialog that changes the user or the show; returns the function that opens it. */
 export function showAccount({ session, key, watch, member }: Visit): () => void {
   const account = dialog("#account");
   let streams: readonly StreamView[] = [];
@@ -161,7 +161,7 @@ export function showAccount({ session, key, watch, member }: Visit): () => void 
   };
   $("#me").onclick = open;
   $("#sign-out").onclick = async () => {
-    await session.logout().catch(() => {}); // the tokens of this page are forgotten anyway
+    await session.logout().catch(() => {}); // this page drops its tokens even if that fails
     location.assign(address({ as: undefined }));
   };
   watch(show);

@@ -1,4 +1,4 @@
-// Who visits which stream: the session, the client and the rooms that all modules of the page share. Made by main.ts.
+// The visit of a user to a stream: the session, the client and the rooms that all modules of the page share. Created by main.ts.
 
 import { type Chat, Dorami, HttpSession, type Notifications, type Orders, type Products, type StreamView, type Viewers } from "@dorami/client";
 
@@ -11,15 +11,15 @@ export interface Visit {
   readonly viewers: Viewers;
   readonly orders: Orders;
   readonly notifications: Notifications;
-  /** The stream, or undefined if there is none; read anew by `look`. */
+  /** The stream, or undefined if there is none; `look` reads it again. */
   stream: StreamView | undefined;
-  /** Call back when all is to be shown anew, such as in another language; `timed`: twice a second, too. */
+  /** Call back when everything must be rendered again, for example in another language; `timed`: also twice a second. */
   watch(show: () => void, timed?: "timed"): void;
-  /** Show all anew. */
+  /** Render everything again. */
   show(): void;
   /** Return the time of the server in ms since 1970. */
   now(): number;
-  /** Whether the user can have orders and write, other than guests. */
+  /** Whether the user can order and write, unlike guests. */
   readonly member: boolean;
 }
 
@@ -33,7 +33,7 @@ const PASSWORD = "dorami-dev";
 /** Log in as one of them. */
 export const logIn = (session: HttpSession, who: string) => session.login(`${who}@example.com`, PASSWORD);
 
-/** Prepare a visit with a session that somebody has logged in to; opens nothing yet. */
+/** Prepare a visit with a logged-in session; opens nothing yet. */
 export function visit(session: HttpSession, key: string): Visit {
   const dorami = new Dorami({ url: location.origin, token: session.token });
   const shown: (() => void)[] = [];

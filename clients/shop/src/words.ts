@@ -200,7 +200,7 @@ const en: Record<Word, string> = {
   failed: "{why} ({code})",
 };
 
-/** What errors mean to a viewer. The gateway's own texts are English, and fit where there is none here. */
+/** Errors, as texts for viewers. For errors that are not listed, the English text of the gateway is shown. */
 const REASONS: Record<Language, Partial<Record<string, string>>> = { en: {
   TOKEN_REVOKED: "you were logged out",
   BANNED: "this account is banned",
@@ -238,7 +238,7 @@ export function speak(name: Language): void {
   localStorage.setItem(KEPT, name);
 }
 
-/** Return a text in the language of the page; `{name}` in it becomes a value, numbers as people write them. */
+/** Return a text in the language of the page with its `{name}`s replaced by values; numbers are formatted. */
 export function t(word: Word, values: Record<string, string | number> = {}): string {
   return DICTIONARIES[language][word].replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name] ?? "";
@@ -259,7 +259,7 @@ export function clock(moment: string): string {
   return at.toLocaleString(language, { ...(!today && { month: "short", day: "numeric" }), hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
-/** Return what is left of so many ms: `4:59`, `2:13:05`. */
+/** Return a remaining time in ms as text: `4:59`, `2:13:05`. */
 export function remaining(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -267,7 +267,7 @@ export function remaining(ms: number): string {
   return parts.map((part, place) => (place ? String(part).padStart(2, "0") : part)).join(":");
 }
 
-/** Return why something failed, in words. */
+/** Return the text of an error. */
 export function reason(error: unknown): string {
   if (!DoramiError.is(error)) return String(error);
   return REASONS[language][error.code] ?? (language === "en" ? error.message.replace(/\.$/, "") : t("failed", { why: error.message, code: error.code }));

@@ -1,4 +1,4 @@
-// Buttons that change something, and the dialogs in which changes are written.
+// Buttons that change data, and dialogs with forms.
 
 import { Button, type ButtonProps, Code } from "@mantine/core";
 import { type ReactNode, useState } from "react";
@@ -9,18 +9,18 @@ import { Dialog } from "./dialogs";
 import { Problem } from "./problem";
 import { attempt } from "./toasts";
 
-/** Read again the lists whose path begins with one of these. */
+/** Reload the lists whose path begins with one of these. */
 export const refresh = (...paths: string[]): Promise<unknown> =>
   queries.invalidateQueries({ predicate: ({ queryKey }) => paths.some((path) => String(queryKey[0]).startsWith(path)) });
 
 interface ActProps extends ButtonProps {
-  /** What the button does; a failure is said in a toast. */
+  /** The action; an error is shown in a toast. */
   run: () => unknown;
   children: ReactNode;
   "aria-label"?: string;
 }
 
-/** A button that changes something: busy until that is done, and off while there is no connection. */
+/** A button that changes data: busy until that is done, and disabled without a connection. */
 export function Act({ run, disabled, ...rest }: ActProps) {
   const online = useOnline();
   const [busy, setBusy] = useState(false);
@@ -35,14 +35,14 @@ export function Act({ run, disabled, ...rest }: ActProps) {
 interface FormProps {
   title: ReactNode;
   action: ReactNode;
-  /** Stores what was written; the dialog closes when it is done, and shows its error if it fails. */
+  /** Stores the form; the dialog closes when that is done, and shows the error if it fails. */
   save: () => Promise<unknown>;
   close: () => void;
   valid: boolean;
   children: ReactNode;
 }
 
-/** A dialog with a form. It is there as long as it is rendered. */
+/** A dialog with a form, open as long as it is rendered. */
 export function FormDialog({ title, action, save, close, valid, children }: FormProps) {
   const t = useShellWords();
   const online = useOnline();
@@ -82,7 +82,7 @@ export function FormDialog({ title, action, save, close, valid, children }: Form
   );
 }
 
-/** A dialog with something that is shown this one time. */
+/** A dialog with a value that is shown only once. */
 export function Once({ title, text, value, close }: { title: ReactNode; text: ReactNode; value: string; close: () => void }) {
   const t = useShellWords();
   const [copied, setCopied] = useState(false);

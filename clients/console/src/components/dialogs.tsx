@@ -1,4 +1,4 @@
-// Dialogs: the question before what cannot be undone, and the frame of all others.
+// Dialogs: the question before an action that cannot be undone, and the frame of all dialogs.
 
 import { Button, Modal } from "@mantine/core";
 import { type ReactNode, useState } from "react";
@@ -7,9 +7,9 @@ import { useShellWords } from "../words/shell";
 
 interface Question {
   title: ReactNode;
-  /** What will happen, with counts. */
+  /** The consequences, with counts. */
   body?: ReactNode;
-  /** The word on the button. */
+  /** The label of the button. */
   action: ReactNode;
   danger?: boolean;
 }
@@ -20,10 +20,10 @@ interface Asked extends Question {
 
 const asked = store<Asked | null>(null);
 
-/** Ask before something is done. The focus is on *Cancel*; Escape cancels. */
+/** Ask before an action. The focus is on *Cancel*; Escape cancels. */
 export const confirm = (question: Question): Promise<boolean> => new Promise((answer) => asked.set({ ...question, answer }));
 
-/** The place of the questions of `confirm`. */
+/** Renders the questions of `confirm`. */
 export function Confirmations() {
   const t = useShellWords();
   const question = useStore(asked);
@@ -48,7 +48,7 @@ export function Confirmations() {
   );
 }
 
-/** A dialog; on a phone it is a sheet at the lower edge. `data-autofocus` marks what gets the focus. */
+/** A dialog; on a phone a sheet at the lower edge. The element with `data-autofocus` gets the focus. */
 export function Dialog({ opened, close, title, size, children }: { opened: boolean; close: () => void; title: ReactNode; size?: string; children: ReactNode }) {
   const t = useShellWords();
   return (

@@ -1,4 +1,4 @@
-// The filters above a list, and what a list of pages shows.
+// The filters above a list, and the view of a list that is read in pages.
 
 import { Button, Input, Menu, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { type ReactNode, useEffect, useRef, useState } from "react";
@@ -31,7 +31,7 @@ export const Choose = ({ label, value, change, choices }: ChoiceProps) => (
   <NativeSelect size="sm" aria-label={label} value={value} onChange={(event) => change(event.currentTarget.value)} data={choices.map(([value, label]) => ({ value, label }))} />
 );
 
-/** A choice of which all values are visible. */
+/** A choice whose values are all visible. */
 export const Switcher = ({ label, value, change, choices }: ChoiceProps) => (
   <div className="switcher">
     <SegmentedControl size="sm" aria-label={label} value={value} onChange={change} data={choices.map(([value, label]) => ({ value, label }))} />
@@ -46,7 +46,7 @@ export const When = ({ label, value, change }: FieldProps) => (
   </label>
 );
 
-/** Removes all filters of a list: `clear` of useFilters. Nothing if there are none. */
+/** A button that removes all filters of a list: `clear` of useFilters. Renders nothing without filters. */
 export function ShowAll({ clear }: { clear: (() => void) | undefined }) {
   const t = useCommonWords();
   return clear ? (
@@ -56,7 +56,7 @@ export function ShowAll({ clear }: { clear: (() => void) | undefined }) {
   ) : null;
 }
 
-/** Downloads what a list has: for spreadsheets, or for programs with one JSON document per line. `name` is that of the file. */
+/** Downloads a list, for spreadsheets or as one JSON document per line. `name` is the name of the file. */
 export function Export({ path, query, name }: { path: string; query: Query; name: string }) {
   const t = useCommonWords();
   const sheet = () => attempt(async () => save(`${name}.csv`, csv(await exported(path, query)), "text/csv;charset=utf-8"));
@@ -77,9 +77,9 @@ export function Export({ path, query, name }: { path: string; query: Query; name
   );
 }
 
-const PAUSE = 300; // ms without a key after which a search begins
+const PAUSE = 300; // ms without a key press before a search begins
 
-/** A search field. It searches when the typing pauses, and never while a syllable is composed. */
+/** A search field. It searches when the user pauses, but not while a syllable is being composed. */
 export function Search({ label, value, change }: FieldProps) {
   const [text, setText] = useState(value);
   const composing = useRef(false);
@@ -120,15 +120,15 @@ interface Pages<T> {
 
 interface ListedProps<T> {
   pages: Pages<T>;
-  /** What stands in place of an empty list. */
+  /** Shown in place of an empty list. */
   empty: ReactNode;
-  /** What removes the filters, if there are any; then an empty list says `noneFound`. */
+  /** Removes the filters, if there are any; then an empty list shows `noneFound`. */
   clear?: () => void;
   noneFound?: ReactNode;
   children: (items: T[]) => ReactNode;
 }
 
-/** The items of a list that were read so far with a button for more, or what stands in their place. */
+/** The items of a list that were read so far, with a button for more, or the state of loading, failure or emptiness. */
 export function Listed<T>({ pages, empty, clear, noneFound, children }: ListedProps<T>) {
   const { items, error } = pages;
   if (!items) return error ? <Problem error={error} retry={() => void pages.refetch()} /> : <Loading />;

@@ -7,7 +7,7 @@ import uPlot from "uplot";
 import { clock, short } from "../format";
 import { language } from "../i18n";
 
-/** A moment to be marked by a line. */
+/** A time to mark with a line. */
 export interface Mark {
   at: number; // ms
   label: string;
@@ -15,7 +15,7 @@ export interface Mark {
 }
 
 interface Props {
-  /** Times in seconds, and the values at them; null where there is none. Bars are as wide as the times are apart. */
+  /** Times in seconds and their values, null for none. Bars are as wide as the distance of two times. */
   data: [number[], (number | null)[]];
   /** The range of time in seconds. */
   range: [number, number];
@@ -23,13 +23,13 @@ interface Props {
   height: number;
   label: string;
   marks?: readonly Mark[];
-  /** Whether the times are written below. */
+  /** Whether the axis has labels. */
   times?: boolean;
   sync?: string;
 }
 
-const AXIS = 44; // px for the numbers
-const WIDEST = 40; // px of a bar
+const AXIS = 44; // px for the labels of the vertical axis
+const WIDEST = 40; // the maximum width of a bar in px
 
 /** Return a colour of the theme. */
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

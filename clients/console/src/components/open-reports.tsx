@@ -1,4 +1,4 @@
-// How many reports wait for a review, beside the entry of the navigation.
+// The number of reports that wait for a review, beside the entry in the navigation.
 
 import type { ReportedMessagePage } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";

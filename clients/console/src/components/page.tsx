@@ -1,4 +1,4 @@
-// What pages are made of: head, cards, empty and loading states, tags.
+// The parts of pages: head, cards, empty and loading states, tags.
 
 import { Button, Skeleton } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
@@ -6,7 +6,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { useShellWords } from "../words/shell";
 import { Problem } from "./problem";
 
-/** The title of a page with its actions. It is the document's title, too. */
+/** The title of a page, also that of the document, and its actions. */
 export function PageHead({ title, children }: { title: string; children?: ReactNode }) {
   useEffect(() => void (document.title = `${title} · Dorami`), [title]);
   return (
@@ -32,7 +32,7 @@ export function Card({ title, actions, children, className = "", fill = false }:
   );
 }
 
-/** One sentence where nothing is, and the next action. */
+/** A sentence in place of an empty list, and the next action. */
 export function Empty({ children, action }: { children: ReactNode; action?: ReactNode }) {
   return (
     <div className="empty">
@@ -42,7 +42,7 @@ export function Empty({ children, action }: { children: ReactNode; action?: Reac
   );
 }
 
-/** Lines of a skeleton, after 200 ms: what is quick does not flicker. */
+/** Lines of a skeleton, shown after 200 ms so that quick answers do not flicker. */
 export function Loading({ lines = 4 }: { lines?: number }) {
   const t = useShellWords();
   const [late, setLate] = useState(false);
@@ -57,7 +57,7 @@ export function Loading({ lines = 4 }: { lines?: number }) {
   );
 }
 
-/** Show the data of a query, or that it loads, or why it does not. */
+/** Show the data of a query, that it is loading, or its error. */
 export function Loaded<T>({ query, lines, children }: { query: UseQueryResult<T>; lines?: number; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Problem error={query.error} retry={() => void query.refetch()} />;
@@ -79,7 +79,7 @@ export function More({ query }: { query: { hasNextPage: boolean; isFetchingNextP
 
 export type Tone = "neutral" | "good" | "warn" | "bad" | "brand";
 
-/** A small label. Its colours have the contrast that axe asks for, unlike light badges. */
+/** A small label. Its colours have the contrast that axe requires, unlike light badges. */
 export const Tag = ({ tone = "neutral", children }: { tone?: Tone; children: ReactNode }) => (
   <span className="tag" data-tone={tone}>
     {children}

@@ -1,4 +1,4 @@
-// The name of a person, as it stands in lists.
+// The name of a person in lists.
 
 import { Link } from "wouter";
 

@@ -1,4 +1,4 @@
-// Errors in words: what happened, the id of the request, and a retry that waits as long as the gateway asks.
+// Errors: a description, the id of the request, and a retry button that waits as long as the gateway requests.
 
 import { DoramiError } from "@dorami/client";
 import { Button } from "@mantine/core";
@@ -27,7 +27,7 @@ export function useWait(error: unknown): number {
   return left;
 }
 
-/** What the server said beyond the code: in English, so only where it names something. */
+/** The message of the server. It is English, so it is shown only if it contains names or values. */
 function Details({ error }: { error: DoramiError }) {
   const t = useErrorWords();
   const { code, details, message, requestId } = error;

@@ -1,4 +1,4 @@
-// Text by its key, so that what is on the screen already changes with the language: toasts, dialogs.
+// Text by its key, so that toasts and dialogs on the screen change with the language.
 
 import type { ReactElement } from "react";
 import type { Values, Words } from "../i18n";

@@ -6,9 +6,9 @@ export interface Column<T> {
   name: string;
   head: string;
   cell: (row: T) => ReactNode;
-  /** Numbers stand at the end. */
+  /** Whether the column has numbers, which are aligned at the end. */
   end?: boolean;
-  /** Without a label on a phone: the name of the row, buttons. */
+  /** Whether it has no label on a phone, such as the name of the row or buttons. */
   bare?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// Short messages at the corner, and the undo of what was just done.
+// Short messages in the corner, and the undo of the last action.
 
 import { DoramiError } from "@dorami/client";
 import { ActionIcon, Button } from "@mantine/core";
@@ -10,7 +10,7 @@ import { useShellWords } from "../words/shell";
 import { useDescribe } from "./problem";
 import { said } from "./said";
 
-const SHOWN = 5_000; // ms
+const SHOWN = 5_000; // ms for which a toast is shown
 export const UNDO = 10_000; // ms in which something can be undone
 const MOST = 4;
 
@@ -31,14 +31,14 @@ function show(toast: Omit<Toast, "id">): void {
 
 const hide = (id: number) => toasts.set(toasts.get().filter((toast) => toast.id !== id));
 
-/** Say that something was done: `toast(said(useWords, "saved"))`. */
+/** Show that an action succeeded: `toast(said(useWords, "saved"))`. */
 export const toast = (text: ReactNode) => show({ text, kind: "done", ms: SHOWN });
-/** Say why something was not done. */
+/** Show why an action failed. */
 export const fail = (error: unknown) => show({ text: <Failure error={error} />, kind: "error", ms: UNDO });
-/** Say what was done, and offer to undo it for 10 s, by the button or the key U. */
+/** Show that an action succeeded, and offer to undo it for 10 s, by the button or the key U. */
 export const undoable = (text: ReactNode, undo: () => Promise<unknown>) => show({ text, kind: "undo", ms: UNDO, undo });
 
-/** Run `action`; on failure say why. Returns whether it succeeded. */
+/** Run `action` and show its error if it fails. Returns whether it succeeded. */
 export async function attempt(action: () => Promise<unknown>): Promise<boolean> {
   try {
     await action();
@@ -49,7 +49,7 @@ export async function attempt(action: () => Promise<unknown>): Promise<boolean> 
   }
 }
 
-/** Undo the last thing that can be undone. */
+/** Undo the last action that can be undone. */
 export function undoLast(): void {
   const last = toasts.get().findLast(({ undo }) => undo);
   if (last) void revert(last);
@@ -97,7 +97,7 @@ function Shown({ toast }: { toast: Toast }) {
   );
 }
 
-/** The corner in which toasts appear; screen readers say what comes. */
+/** The corner with the toasts, which screen readers announce. */
 export function Toasts() {
   const shown = useStore(toasts);
   return (

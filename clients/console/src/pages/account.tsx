@@ -1,4 +1,4 @@
-// The user's own account: who they are, and their password.
+// The user's own account and its password.
 
 import { Card, PageHead, RoleTag } from "../components/page";
 import { said } from "../components/said";

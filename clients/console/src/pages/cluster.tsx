@@ -108,7 +108,7 @@ function Nodes() {
 
 const TONES: Record<NodeView["status"], Tone> = { ok: "good", degraded: "warn", error: "bad", draining: "warn", gone: "bad" };
 
-/** A number of a node, which one of an older version does not have. */
+/** A number of a node; nodes of older versions do not send it. */
 const rounded = (value: number | null) => (value === null ? "–" : number(Math.round(value)));
 
 function State({ node }: { node: NodeView }) {

@@ -1,4 +1,4 @@
-// The connections of a person on all nodes, asked for at this moment.
+// The current connections of a person on all nodes.
 
 import type { ConnectionList, ConnectionView } from "@dorami/client";
 import { Button } from "@mantine/core";

@@ -16,7 +16,7 @@ const Graph = lazy(() => import("../components/graph").then((module) => ({ defau
 
 const EVERY = 15_000; // ms
 const HOUR = 3_600_000;
-const LOW = 5; // of a stock that is nearly sold
+const LOW = 5; // pieces; a lower stock is marked as nearly sold out
 const SHOWN = 8;
 
 interface Sales {
@@ -141,7 +141,7 @@ function SalesToday() {
   );
 }
 
-/** Nodes that are gone or lack something, and products of live streams that are nearly or wholly sold. */
+/** Nodes that have ended or are degraded, and products of live streams that are nearly or entirely sold out. */
 function Alerts({ streams }: { streams: readonly StreamView[] }) {
   const t = useHomeWords();
   const shelves = useQueries({

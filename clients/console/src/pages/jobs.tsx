@@ -44,7 +44,7 @@ export default function Jobs() {
   );
 }
 
-/** The jobs of a stream, with the button for another one. */
+/** The jobs of a stream, with the button that starts one. */
 export function JobsCard({ streamKey }: { streamKey: string }) {
   const t = useJobWords();
   const [creating, setCreating] = useState(false);
@@ -59,7 +59,7 @@ export function JobsCard({ streamKey }: { streamKey: string }) {
   );
 }
 
-const EVERY = 10_000; // ms: the jobs of other administrators send no events here
+const EVERY = 10_000; // ms between two requests: jobs of other administrators send no events to this user
 
 function JobList({ streamKey }: { streamKey?: string }) {
   const t = useJobWords();

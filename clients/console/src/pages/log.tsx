@@ -1,4 +1,4 @@
-// What moderators, hosts and administrators did.
+// The log of actions of moderators, hosts and administrators.
 
 import type { LogEntry, ModerationAction } from "@dorami/client";
 import { Link } from "wouter";
@@ -26,7 +26,7 @@ const BAD: readonly string[] = ["MUTE", "BAN", "SUSPEND", "DELETE_MESSAGE", "CLE
 const tone = (action: string): Tone => (BAD.includes(action) ? "bad" : "neutral");
 const LOG = "/moderation/log";
 
-/** An entry with the names of those in it, where the gateway knows them. */
+/** An entry with the names of its people, if the gateway knows them. */
 type Entry = Omit<LogEntry, "action"> & { action: ModerationAction | string; actorName?: string | null; subjectName?: string | null };
 
 export default function Log() {
@@ -78,14 +78,14 @@ export default function Log() {
   );
 }
 
-/** Values that have words of their own: what happens to messages with a word. */
+/** Values with translations: the actions on messages with a listed word. */
 const VALUES: Record<string, Name> = { MASK: "MASK", BLOCK: "BLOCK", ALLOW: "ALLOW" };
-const HIDDEN = ["seq"]; // details that say nothing to people
+const HIDDEN = ["seq"]; // details without a meaning for users
 
 const PRICES = ["price", "originalPrice", "total"];
 const MOMENT = /^\d{4}-\d\d-\d\dT/;
 
-/** The names of details that have words of their own. */
+/** The names of details with translations. */
 const NAMED: Record<string, Name> = {
   until: "until",
   devices: "devices",
@@ -107,7 +107,7 @@ const NAMED: Record<string, Name> = {
   action: "action",
 };
 
-/** The reason and the details of an entry, on a line each. */
+/** The reason and the details of an entry, each on one line. */
 function Details({ entry: { reason, details } }: { entry: Entry }) {
   const t = useLogWords();
   const label = (field: string) => (field in NAMED ? t(NAMED[field]!) : field);

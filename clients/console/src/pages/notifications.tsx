@@ -1,4 +1,4 @@
-// The composer of notifications, and what was sent with it.
+// The composer of notifications, and the sent notifications.
 
 import type { SentBatch, SentNotifications, UserPage } from "@dorami/client";
 import { MultiSelect, NativeSelect, Textarea, TextInput } from "@mantine/core";
@@ -21,7 +21,7 @@ type Level = SentBatch["level"];
 const TONES: Record<Level, Tone> = { INFO: "brand", SUCCESS: "good", WARNING: "warn", ERROR: "bad" };
 const LEVELS = Object.keys(TONES) as Level[];
 const SENT = "/notifications/sent";
-const PAUSE = 250; // ms without a key after which people are searched
+const PAUSE = 250; // ms without a key press before people are searched
 
 export default function Notifications() {
   const t = useNotificationWords();

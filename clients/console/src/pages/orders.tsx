@@ -1,4 +1,4 @@
-// Orders as they come: all for administrators, those of their own streams for hosts.
+// New orders: all for administrators, those of their own streams for hosts.
 
 import type { Order } from "@dorami/client";
 import { Button } from "@mantine/core";
@@ -20,7 +20,7 @@ import { useStore } from "../stores";
 import { useCommonWords } from "../words/common";
 import { useOrderWords } from "../words/orders";
 
-/** For staff an order has the name of its buyer. */
+/** An order, for staff with the name of its buyer. */
 type Sold = Order & { username?: string };
 
 const TONES: Record<Order["status"], Tone> = { PENDING: "warn", PAID: "good", CANCELLED: "neutral", EXPIRED: "neutral" };
@@ -174,7 +174,7 @@ function useRoom() {
   return room;
 }
 
-/** The number of orders that were placed since the list was read and fit its filters, and what sets it to 0. */
+/** The number of orders placed since the list was read that match its filters, and a function that resets it. */
 function useFresh(streamKey: string | undefined, user: string, status: string): [count: number, reset: () => void] {
   const [count, setCount] = useState(0);
   useEffect(() => {

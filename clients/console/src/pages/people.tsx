@@ -19,7 +19,7 @@ import { useShellWords } from "../words/shell";
 export const ROLES = ["USER", "HOST", "MODERATOR", "ADMIN"] as const;
 export type AccountRole = (typeof ROLES)[number];
 
-/** A link with which somebody sets a password, once. */
+/** A link that sets a password once. */
 export interface Reset extends PasswordLink {
   name: string;
 }
@@ -101,7 +101,7 @@ function Create({ close, done }: { close: () => void; done: (reset: Reset) => vo
   );
 }
 
-/** The link with which somebody chooses a password. */
+/** Shows a link that sets a password. */
 export function ResetLink({ reset: { name, token, expiresAt }, close }: { reset: Reset; close: () => void }) {
   const t = usePeopleWords();
   return <Once title={t("resetShown", { name })} text={t("resetOnce", { name, time: date(expiresAt) })} value={`${location.origin}/console/password#${token}`} close={close} />;

@@ -1,4 +1,4 @@
-// One person: who they are, where they are now, what they did, and what may be done about it.
+// One person: the account, the connections, the history, and the actions on them.
 
 import { DoramiError, type PasswordLink, type PersonView } from "@dorami/client";
 import { Button, NativeSelect, Textarea } from "@mantine/core";

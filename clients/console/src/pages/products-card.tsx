@@ -1,4 +1,4 @@
-// The products of a stream as the shop shows them at this moment, and all that can be changed about them.
+// The products of a stream as the shop shows them now, and the forms that change them.
 
 import { DoramiError, type Product, type StreamView } from "@dorami/client";
 import { ActionIcon, Button, Checkbox, Menu, NativeSelect, NumberInput, Switch, Textarea, TextInput } from "@mantine/core";
@@ -21,7 +21,7 @@ import { useCommonWords } from "../words/common";
 import { showable, useShop } from "../shop";
 import { useProductWords } from "../words/products";
 
-const LOW = 5; // as in the room's own warning
+const LOW = 5; // pieces, as in the warning of the live room
 const LENGTHS = [5, 10, 30, 60, 180]; // minutes of a deal
 
 type Field = "price" | "stock";
@@ -33,13 +33,13 @@ async function change(product: Product, field: Field, value: number, version = p
     return await api<Product>("PATCH", path, { [field]: value, expectedVersion: version });
   } catch (error) {
     const now = rival(error);
-    // Something else of it changed: that is no conflict with this.
+    // Only other fields were changed: that is no conflict.
     if (now && now[field] === product[field] && now.version !== version) return change(product, field, value, now.version);
     throw error;
   }
 }
 
-/** The product that is stored instead, if an error is a conflict of versions. */
+/** The stored product, if an error is a conflict of versions. */
 const rival = (error: unknown): Product | undefined =>
   DoramiError.is(error, "CONFLICT") ? (error.details as { product?: Product } | undefined)?.product : undefined;
 
@@ -237,7 +237,7 @@ function toggled(set: ReadonlySet<string>, id: string, on: boolean): ReadonlySet
   return next;
 }
 
-/** The picture of a product; nothing if there is none, or the content policy forbids it, or it does not load. */
+/** The picture of a product; nothing if there is none, the content policy forbids it, or it does not load. */
 function Picture({ address }: { address: string | null }) {
   const { imageOrigins } = useShop();
   const [broken, setBroken] = useState("");
@@ -245,7 +245,7 @@ function Picture({ address }: { address: string | null }) {
   return <img src={address} alt="" loading="lazy" referrerPolicy="no-referrer" onError={() => setBroken(address)} />;
 }
 
-/** A product's name and its signs. */
+/** The name of a product and its tags. */
 function Name({ product, featured }: { product: Product; featured: boolean }) {
   const t = useProductWords();
   return (
@@ -259,7 +259,7 @@ function Name({ product, featured }: { product: Product; featured: boolean }) {
   );
 }
 
-/** Ms until a moment, counted down each second; 0 when it has passed. */
+/** The ms until a time, counted down each second; 0 when it has passed. */
 function useCountdown(until: string): number {
   const left = () => Math.max(0, new Date(until).getTime() - Date.now());
   const [ms, setMs] = useState(left);
@@ -286,10 +286,10 @@ interface EditProps {
   decimals: number;
 }
 
-/** A number that is edited in its place: Enter stores it, Escape leaves it. */
+/** A number that is edited in place: Enter stores it, Escape cancels. */
 function Edit({ name, value, shown, store, decimals }: EditProps) {
   const [draft, setDraft] = useState<number | string>();
-  const begun = useRef(store); // of the version that was seen when the editing began
+  const begun = useRef(store); // for the version that was shown when the editing began
   const online = useOnline();
   if (!store) return shown;
   const begin = () => {
@@ -331,7 +331,7 @@ function Edit({ name, value, shown, store, decimals }: EditProps) {
   );
 }
 
-/** The dialog after two people changed the same value: both of them, and the choice. */
+/** The dialog after two people changed the same value: it shows both values and offers the choice. */
 function Choice({ clash, close, store }: { clash: Clash; close: () => void; store: (clash: Clash) => Promise<void> }) {
   const t = useProductWords();
   const { field, mine, now } = clash;
@@ -420,7 +420,7 @@ function Deal({ product, close }: { product: Product; close: () => void }) {
   );
 }
 
-/** One change of many products: all or none, with an example before and undo after. */
+/** One change of many products, of all or none, with a preview before and undo after it. */
 function Bulk({ products, close, done }: { products: Product[]; close: () => void; done: () => void }) {
   const t = useProductWords();
   const [percent, setPercent] = useState<number | string>(0);

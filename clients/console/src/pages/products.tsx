@@ -1,4 +1,4 @@
-// The products of one stream: of the one in the address, else of the one that is live or comes next.
+// The products of one stream: the one in the address, otherwise the one that is live or next.
 
 import type { StreamPage } from "@dorami/client";
 import { Button, Select } from "@mantine/core";
@@ -13,7 +13,7 @@ import { useProductWords } from "../words/products";
 import { ProductsCard } from "./products-card";
 
 const RANKS = { LIVE: 0, SCHEDULED: 1, ENDED: 2, CANCELLED: 3 };
-const MOST = 100; // streams in the choice; others are reached by their own pages
+const MOST = 100; // streams in the menu; others have links on their own pages
 
 export default function Products() {
   const t = useProductWords();

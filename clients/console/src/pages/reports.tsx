@@ -1,4 +1,4 @@
-// Reported messages: the queue, what was said around one of them, and what to do about it, by buttons or keys.
+// Reported messages: the queue, the messages around one of them, and the actions, by buttons or keys.
 
 import type { Message, ReportedMessageDetail, ReportedMessageView } from "@dorami/client";
 import { Button, Kbd } from "@mantine/core";
@@ -21,7 +21,7 @@ import { useReportWords } from "../words/reports";
 import { useKeys } from "./live/keys";
 import "./reports.css";
 
-const EVERY = 5_000; // ms between two looks for new reports
+const EVERY = 5_000; // ms between two requests for new reports
 const MUTE = 300; // s
 const REASONS = ["SPAM", "ABUSE", "SEXUAL", "FRAUD", "PRIVACY", "OTHER"] as const;
 type Status = ReportedMessageView["status"];
@@ -75,13 +75,13 @@ function Queue({ messages }: { messages: ReportedMessageView[] }) {
   const bans = powers.includes("BAN");
   const list = useRef<HTMLOListElement>(null);
   const [chosen, choose] = useState<string | null>(null);
-  // What was chosen may be gone: then the one that has its place.
+  // The chosen report may have been removed: then choose the one in its place.
   const place = useRef(0);
   const found = messages.findIndex(({ messageId }) => messageId === chosen);
   if (found >= 0) place.current = found;
   const at = Math.min(place.current, messages.length - 1);
   const current = messages[at]!;
-  if (current.messageId !== chosen) choose(current.messageId); // else a key would act on a new report that comes above it
+  if (current.messageId !== chosen) choose(current.messageId); // otherwise a key would act on a new report above it
 
   const move = (by: number) => {
     const next = messages[Math.max(0, Math.min(messages.length - 1, at + by))]!;
@@ -188,7 +188,7 @@ const line = ({ id, username, message }: Message) => (
 
 type Acts = ReturnType<typeof useActs>;
 
-/** What can be done about a reported message. */
+/** The actions on a reported message. */
 function useActs() {
   const { user } = useSession();
   const admin = useRole() === "ADMIN";

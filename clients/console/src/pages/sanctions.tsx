@@ -1,4 +1,4 @@
-// Mutes and bans: those in force, and all that ever were.
+// Mutes and bans: those in force, or all.
 
 import type { SanctionView } from "@dorami/client";
 import { Button, Menu } from "@mantine/core";
@@ -65,7 +65,7 @@ export default function Sanctions() {
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
-/** Sanctions with what may be done about them; `unnamed`: they are of one person. */
+/** Sanctions with their actions; `unnamed`: all are of one person. */
 export function SanctionTable({ sanctions, unnamed = false }: { sanctions: SanctionView[]; unnamed?: boolean }) {
   const t = useSanctionWords();
   const common = useCommonWords();
@@ -180,10 +180,10 @@ function End({ sanction }: { sanction: SanctionView }) {
 
 const name = ({ username, userId }: SanctionView) => username ?? userId;
 
-/** The seconds that are left of a sanction; null for one without an end. */
+/** The remaining seconds of a sanction; null for one without an end. */
 const left = ({ until }: SanctionView) => (endless(until) ? null : Math.max(1, Math.round((new Date(until).getTime() - Date.now()) / 1000)));
 
-/** Impose a sanction again that was lifted. */
+/** Impose a lifted sanction again. */
 function impose(sanction: SanctionView): Promise<unknown> {
   const { kind, liveId, userId, reason } = sanction;
   const seconds = left(sanction);

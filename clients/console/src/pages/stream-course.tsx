@@ -1,4 +1,4 @@
-// The course of a stream: viewers, messages and sales over time, as the analytics database has them.
+// The course of a stream: viewers, messages and sales over time, from the analytics database.
 
 import type { StreamView } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";
@@ -11,7 +11,7 @@ import { useStreamWords } from "../words/streams";
 
 const Graph = lazy(() => import("../components/graph").then(({ Graph }) => ({ default: Graph })));
 
-const EVERY = 60_000; // ms between two looks while the stream is live
+const EVERY = 60_000; // ms between two requests while the stream is live
 const LENGTHS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }; // ms
 const TALL = 120; // px
 const LOW = 76; // px
@@ -24,7 +24,7 @@ interface Point {
   amount: number;
 }
 
-/** `GET /analytics/streams/{key}`, as far as it is shown. */
+/** The shown part of `GET /analytics/streams/{key}`. */
 interface StreamReport {
   streamKey: string;
   from: string;
@@ -33,7 +33,7 @@ interface StreamReport {
   points: Point[];
 }
 
-/** Three graphs on one axis of time. Only for those who may read the numbers of the stream. */
+/** Three graphs with one time axis, for users who may read the numbers of the stream. */
 export function Course({ stream }: { stream: StreamView }) {
   const t = useStreamWords();
   const report = useQuery({
@@ -71,7 +71,7 @@ function Graphs({ report }: { report: StreamReport }) {
 
 type Series = [times: number[], values: (number | null)[]];
 
-/** Return the values of every minute, hour or day: the report leaves out those in which nothing happened. */
+/** Return the values of every minute, hour or day: the report omits those without events. */
 function over({ from, to, bucket, points }: StreamReport): { viewers: Series; messages: Series; sales: Series; range: [number, number] } {
   const length = LENGTHS[bucket];
   const known = new Map(points.map((point) => [Date.parse(point.at), point]));

@@ -1,4 +1,4 @@
-// One stream: what it is, what may be done with it, and its products, orders, replay and messages.
+// One stream: its data and actions, products, orders, replay and messages.
 
 import { DoramiError, type StreamStats, type StreamView } from "@dorami/client";
 import { Button, Menu } from "@mantine/core";
@@ -28,7 +28,7 @@ import { StreamMessages } from "./stream-messages";
 import { useShop } from "../shop";
 import { TONES } from "./streams";
 
-const EVERY = 10_000; // ms between two looks at the numbers of a live stream
+const EVERY = 10_000; // ms between two requests for the numbers of a live stream
 
 export default function Stream() {
   const { key } = useParams<{ key: string }>();
@@ -88,14 +88,14 @@ function Actions({ stream }: { stream: StreamView }) {
   const { key, title, status } = stream;
   const reopens = status === "ENDED" && stream.closesAt !== null && new Date(stream.closesAt).getTime() > Date.now();
 
-  /** Change the stream and say so. */
+  /** Change the stream and show a toast. */
   const put = (method: string, path: string, word: "started" | "reopened" | "stopped" | "cancelled") =>
     attempt(async () => {
       await api<StreamView>(method, path);
       toast(said(useStreamWords, word, { title }));
       await refresh("/streams");
     });
-  /** The viewers of the moment, for the question; undefined if nobody can tell. */
+  /** The current number of viewers, for the question; undefined if it is not known. */
   const watching = () => stats(key).then(({ viewers }) => viewers, () => undefined);
 
   const start = async () => {

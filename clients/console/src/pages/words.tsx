@@ -1,4 +1,4 @@
-// The word lists, and a box in which a text is tried on them.
+// The word lists, and a field that tests a text against them.
 
 import type { FilteredText, WordView } from "@dorami/client";
 import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";

@@ -30,9 +30,9 @@ room.on("snapshot", (state: ChatState) => state.gap?.fromSeq.toFixed());
 room.on("chat:massage", () => {});
 const sent = await room.send("hi", { clientMessageId: "1" });
 same<Equal<typeof sent.seq, number>>();
-// @ts-expect-error  the state is the package's to change
+// @ts-expect-error  only the package changes the state
 room.state.get().messages.push();
-// @ts-expect-error  of the inside of the package
+// @ts-expect-error  internal to the package
 dorami.share("a", () => {});
 
 const answer = await dorami.ask("/chat", "chat:freeze", { liveId: "demo", frozen: true });

@@ -1,4 +1,4 @@
-// What can be done to a message, by a button in its row, a key, or an entry of its sheet on a phone.
+// The actions on a message: a button in its row, a key, or an entry in its sheet on a phone.
 
 import type { HistoryMessage, Power } from "@dorami/client";
 import { useCallback, useMemo } from "react";
@@ -7,13 +7,13 @@ import { useSlice } from "../../stores";
 import { useLiveWords } from "../../words/live";
 import { MUTE, useRoom } from "./room";
 
-/** `open` shows who wrote it. */
+/** `open` shows the sender. */
 export type Act = (action: "pin" | "remove" | "mute" | "ban" | "open", message: HistoryMessage) => void;
 
 export interface Action {
   act: "pin" | "remove" | "mute" | "ban";
   icon: IconName;
-  /** The letter on its key. */
+  /** The letter of its key. */
   key: string;
   label: string;
 }

@@ -1,4 +1,4 @@
-// The chat of the room: a virtual list that follows the newest message unless somebody reads further up, and the composer.
+// The chat of the room: a virtual list that follows the newest message unless the user reads further up, and the composer.
 
 import type { HistoryMessage } from "@dorami/client";
 import { ActionIcon, Button, Select, Switch, TextInput } from "@mantine/core";
@@ -19,12 +19,12 @@ import { useRoom } from "./room";
 const SLOW = [0, 3, 5, 10, 30, 60]; // s
 const AT_END = 60; // px from the lower edge that still count as the end
 const LIMIT = 500; // characters of a message
-const REST = 4000; // ms without a move after which a pointer over the list no longer holds it
+const REST = 4000; // ms without a movement after which a pointer over the list no longer stops it
 
 export interface LogHandle {
   /** Select the next or the previous message. */
   move(step: 1 | -1): void;
-  /** Select the newest message of those that are shown. */
+  /** Select the newest visible message. */
   newest(): void;
   focus(): void;
 }
@@ -63,7 +63,7 @@ export function ChatCard({ selection, act, handle, searchBox }: { selection: Sel
   );
 }
 
-/** Search and rules of the chat. From each of them the keyboard goes back to the list. */
+/** Search and rules of the chat. Leaving them returns the focus to the list. */
 function Head({ search, setSearch, searchBox, handle }: { search: string; setSearch: (text: string) => void; searchBox: Ref<HTMLInputElement>; handle: RefObject<LogHandle | null> }) {
   const t = useLiveWords();
   const room = useRoom();
@@ -115,9 +115,9 @@ function Head({ search, setSearch, searchBox, handle }: { search: string; setSea
   );
 }
 
-const SAMPLED = 5000; // ms for which it is said that messages are left out
+const SAMPLED = 5000; // ms for which the hint is shown that messages are left out
 
-/** Say that so many messages come that not all are shown. */
+/** The hint that not all messages are shown because there are too many. */
 function Sampled() {
   const t = useLiveWords();
   const room = useRoom();
@@ -170,7 +170,7 @@ function useOlder(): { older: readonly HistoryMessage[]; more: () => Promise<unk
   return { older, more };
 }
 
-/** Whether a pointer moves over an element: a list that runs on under it cannot be clicked. */
+/** Whether a pointer moves over an element: a list that scrolls under the pointer cannot be clicked. */
 function useHover(): [over: boolean, handlers: { onPointerMove: (event: PointerEvent) => void; onPointerLeave: () => void }] {
   const [over, setOver] = useState(false);
   const timer = useRef(0);
@@ -211,7 +211,7 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
   const [over, hover] = useHover();
   const messages = useMemo(() => (search ? all.filter(({ message, username }) => `${username} ${message}`.toLowerCase().includes(search)) : all), [all, search]);
 
-  const lost = selected !== null && !all.some(({ id }) => id === selected.id); // deleted meanwhile, or too long ago
+  const lost = selected !== null && !all.some(({ id }) => id === selected.id); // deleted in between, or too old
   useEffect(() => {
     if (lost) select(null);
   }, [lost, select]);
@@ -320,7 +320,7 @@ function Log({ selection, act, handle, search }: { selection: Selection; act: Ac
   );
 }
 
-/** One message. Its buttons have no handlers of their own: the list has one for all. */
+/** One message. The list handles the clicks on all buttons. */
 const Row = memo(function Row({ message, index, measure, selected, actions }: { message: HistoryMessage; index: number; measure: (node: Element | null) => void; selected: boolean; actions: readonly Action[] }) {
   const t = useLiveWords();
   if (message.kind) {

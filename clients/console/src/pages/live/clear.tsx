@@ -1,4 +1,4 @@
-// Clearing the chat: how many messages it would be, then all of them with an undo.
+// Clearing the chat: first the number of messages, then their deletion with an undo.
 
 import type { ClearAck } from "@dorami/client";
 import { Button, SegmentedControl } from "@mantine/core";
@@ -16,7 +16,7 @@ import { type Subject, useRoom } from "./room";
 
 const LAST = [60, 300, 1800]; // s
 
-/** The button and its dialog: all messages, or those of a time, or those of one person. */
+/** The button and its dialog: all messages, those of a period, or those of one person. */
 export function Clear({ of }: { of?: Subject }) {
   const t = useLiveWords();
   const online = useOnline();

@@ -1,4 +1,4 @@
-// Viewers and orders over time: minutes of the analytics database, then what is counted while the page is open.
+// Viewers and orders over time: minutes of the analytics database, then the counts while the page is open.
 
 import type { Product, StreamView } from "@dorami/client";
 import { SegmentedControl } from "@mantine/core";
@@ -31,7 +31,7 @@ interface Counted {
 
 const counts = new WeakMap<Room, Store<Counted>>();
 
-/** Return what was counted in a room while the page was open. */
+/** Return the counts of a room while the page was open. */
 function useCounted(): Store<Counted> {
   const room = useRoom();
   if (!counts.has(room)) counts.set(room, store<Counted>({ viewers: [], orders: [], marks: [] }));
@@ -91,9 +91,9 @@ export function Graphs({ stream, reported }: { stream: StreamView; reported: boo
     const counts = new Map<number, number>();
     for (const at of counted.orders) counts.set(at - (at % MINUTE), (counts.get(at - (at % MINUTE)) ?? 0) + 1);
     for (const [ms, count] of counts) placed.set(ms, Math.max(count, placed.get(ms) ?? 0)); // both count the same orders
-    const bars: [number, number][] = []; // of every minute: bars are as wide as they are apart
+    const bars: [number, number][] = []; // one for every minute, since their distance sets their width
     for (let at = start - (start % MINUTE); at <= end; at += MINUTE) bars.push([at, placed.get(at) ?? 0]);
-    // Minutes in which nobody counted are left out of the report: no line leads over them.
+    // The report omits minutes without a count: the line has gaps there.
     const line = seen.flatMap(([at, count], index): [number, number | null][] => {
       const before = seen[index - 1]?.[0] ?? at;
       return at - before > HOLE ? [[before + 1, null], [at, count]] : [[at, count]];

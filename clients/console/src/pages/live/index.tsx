@@ -1,4 +1,4 @@
-// The room of a live stream for its moderators: chat, graphs, products, person or log. Alone it asks which room.
+// The room of a live stream for its moderators: chat, graphs, products, person or log. Without a stream it lists the rooms.
 
 import type { HistoryMessage, StreamList, StreamView } from "@dorami/client";
 import { ActionIcon, Button, Kbd } from "@mantine/core";
@@ -135,7 +135,7 @@ function View({ stream }: { stream: StreamView }) {
   });
 
   const editable = user.role === "ADMIN" || stream.hostId === user.id;
-  const staff = editable || user.role === "MODERATOR"; // hosts may look into the rooms of others
+  const staff = editable || user.role === "MODERATOR"; // hosts may also see the rooms of others
   useEffect(() => void (staff && room.readStats()), [staff, room]);
   const cards: Record<Tab, ReactNode> = {
     chat: <ChatCard selection={{ selected, select: setSelected }} act={act} handle={log} searchBox={searchBox} />,
@@ -194,17 +194,17 @@ function View({ stream }: { stream: StreamView }) {
   );
 }
 
-const CAUGHT_UP = 10_000; // ms for which it is said that the connection is back
-const COMING = 2_000; // ms in which what was missed comes: a recovered connection gets it after it has joined
+const CAUGHT_UP = 10_000; // ms for which the banner about the restored connection is shown
+const COMING = 2_000; // ms in which missed messages arrive: a recovered connection gets them after it has joined
 
-/** Say for a moment that the connection is back, and how many messages came meanwhile. */
+/** Show for a short time that the connection was restored, and how many messages were missed. */
 function CaughtUp() {
   const t = useLiveWords();
   const room = useRoom();
   const [count, setCount] = useState<number | null>(null);
   useEffect(() => {
     let last: number | undefined; // the place of the newest message when the connection was lost
-    let back = 0; // when it came back, by the gateway's clock
+    let back = 0; // when it was restored, by the gateway's clock
     let timer = 0;
     const stop = room.chat.state.subscribe(() => {
       const { status, messages } = room.chat.state.get();
@@ -296,7 +296,7 @@ function Elapsed({ stream: { status, startedAt } }: { stream: StreamView }) {
   );
 }
 
-/** What can be done to the message; what can be done to the person is below. */
+/** The actions on the message; those on the person are below. */
 function SheetActions({ act }: { act: (action: Parameters<Act>[0]) => void }) {
   const actions = useMessageActions().filter(({ act }) => act === "pin" || act === "remove");
   return (

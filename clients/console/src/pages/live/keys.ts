@@ -1,8 +1,8 @@
-// Keys by their place on the keyboard, so that they work with a Korean layout; never while somebody types.
+// Shortcuts by the place of keys, so that they work with a Korean layout; off while the user types.
 
 import { useEffect, useRef } from "react";
 
-const PATIENCE = 1500; // ms between the keys of a sequence
+const PATIENCE = 1500; // the maximum ms between two keys of a sequence
 
 const typing = (target: EventTarget | null) => target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 /** Enter and Space belong to the button that has the focus. */

@@ -1,4 +1,4 @@
-// The live log: who moderated what in this room, the newest first.
+// The live log: actions of moderators in this room, the newest first.
 
 import type { LogPage } from "@dorami/client";
 import { useQuery } from "@tanstack/react-query";
@@ -15,7 +15,7 @@ const EVERY = 15_000; // ms
 const ACTIONS = ["MUTE", "UNMUTE", "BAN", "UNBAN", "SLOW_MODE", "FREEZE", "UNFREEZE", "ALLOW_GUESTS", "REFUSE_GUESTS", "ANNOUNCE", "DELETE_MESSAGE", "KEEP_MESSAGE", "CLEAR", "UNDO_CLEAR", "PIN", "UNPIN"] as const;
 type Known = (typeof ACTIONS)[number];
 const known = (action: string): action is Known => (ACTIONS as readonly string[]).includes(action);
-/** Events after which the log has something new. */
+/** Events after which the log has a new entry. */
 const TELLING = ["chat:message-deleted", "chat:cleared", "chat:restored", "chat:settings", "chat:announcement", "chat:pinned", "chat:unpinned"] as const;
 
 export function LogCard() {

@@ -1,4 +1,4 @@
-// Who is in the chat of the room: found by name, read page by page, so that a room of thousands costs no more than a small one.
+// The members of the chat: searched by name and read page by page, so that large rooms cost no more than small ones.
 
 import type { MemberPage } from "@dorami/client";
 import { useState } from "react";
@@ -13,7 +13,7 @@ import { useRoom } from "./room";
 
 const PAGE = 50;
 
-/** The number of people in the chat. For the staff it is a button that lists them; `open` shows one of them. */
+/** The number of people in the chat. For staff it is a button that lists them; `open` shows one of them. */
 export function Members({ listed, open }: { listed: boolean; open: (person: Person) => void }) {
   const t = useLiveWords();
   const count = useSlice(framed(useRoom().chat.state), ({ members }) => members);

@@ -1,4 +1,4 @@
-// About one person in the room: what they may do, what they wrote, and what can be done about it.
+// One person in the room: rights, messages, and the actions on them.
 
 import type { PersonView, SanctionView, StoredMessagePage } from "@dorami/client";
 import { ActionIcon, Button } from "@mantine/core";
@@ -19,7 +19,7 @@ import { useTime } from "./actions";
 import { Clear } from "./clear";
 import { MUTES, type Subject, useRoom } from "./room";
 
-const FOREVER = Date.UTC(2200, 0); // the gateway writes "for good" as a time far away
+const FOREVER = Date.UTC(2200, 0); // later ends mean that a sanction has none
 const SHOWN = 20;
 
 export interface Person extends Subject {
@@ -46,7 +46,7 @@ export function PersonCard({ person, close }: { person: Person; close: () => voi
   );
 }
 
-/** The same in the card at the right and in the sheet on a phone. */
+/** The content of the card at the right, and of the sheet on a phone. */
 export function AboutPerson({ person }: { person: Person }) {
   const t = useLiveWords();
   const room = useRoom();

@@ -1,4 +1,4 @@
-// The products of the room, changed in place: price, stock, what is shown first, deals.
+// The products of the room, changed in place: price, stock, the featured one, deals.
 
 import { DoramiError, type Product } from "@dorami/client";
 import { ActionIcon, Button, NumberInput, UnstyledButton } from "@mantine/core";
@@ -16,12 +16,12 @@ import { useLiveWords } from "../../words/live";
 import { useShellWords } from "../../words/shell";
 import { useRoom } from "./room";
 
-const LOW = 5; // of a stock that is nearly sold
+const LOW = 5; // pieces; a lower stock is marked as nearly sold out
 const DEAL = 10; // minutes
 
 type Field = "price" | "stock";
 
-/** The product that a refused change met. */
+/** The stored product after a refused change. */
 function present(error: unknown): Product | undefined {
   return DoramiError.is(error, "CONFLICT") ? (error.details as { product?: Product } | undefined)?.product : undefined;
 }

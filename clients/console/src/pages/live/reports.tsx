@@ -1,4 +1,4 @@
-// How many reports of the room wait for a review, in its head.
+// The number of reports of the room that wait for a review, in its head.
 
 import { Link } from "wouter";
 import { Tag } from "../../components/page";

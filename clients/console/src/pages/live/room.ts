@@ -13,22 +13,22 @@ import { useLiveWords } from "../../words/live";
 type Namespace = "/chat";
 type Event = keyof import("@dorami/client").Namespaces[Namespace]["sends"] & string;
 
-/** Whom an action is about. */
+/** The person whom an action affects. */
 export interface Subject {
   userId: string;
   username: string;
 }
 
 const KEEP = 2000; // messages in memory
-export const MUTE = 300; // s, of the key M
+export const MUTE = 300; // s, for the key M
 export const MUTES = [60, 300, 3600] as const; // s, in the person panel
 
 export class Room {
   readonly chat: Chat;
   readonly products: Products;
-  /** The numbers of the stream, every 5 s; whoever moderates is no viewer of it. */
+  /** The numbers of the stream, every 5 s; a moderator is not counted as a viewer. */
   readonly stats = store<StreamStats | null>(null);
-  /** How many reports wait for a review. */
+  /** The number of reports that wait for a review. */
   readonly reports = store<OpenReports | null>(null);
   readonly client = dorami();
 
@@ -45,7 +45,7 @@ export class Room {
     return () => releases.forEach((release) => release());
   }
 
-  /** Read the numbers of the stream; only its staff may. Later the event says them. */
+  /** Read the numbers of the stream, which only its staff may. Later an event has them. */
   readStats = () => void get<StreamStats>(`/streams/${this.key}/stats`).then(this.stats.set, () => {});
 
   can = (power: Power): boolean => this.chat.state.get().you?.powers.includes(power) ?? false;
@@ -54,7 +54,7 @@ export class Room {
     return dorami().ask("/chat", event, { ...request, liveId: this.key } as RequestOf<Namespace, E>);
   }
 
-  /** Show the newest entries of the log at once. */
+  /** Reload the newest entries of the log. */
   #logged = () => void queries.invalidateQueries({ queryKey: ["/moderation/log"] });
 
   async #do(action: () => Promise<unknown>): Promise<boolean> {
@@ -96,7 +96,7 @@ export class Room {
 
   count = (what: { userId?: string; lastSeconds?: number }): Promise<ClearAck> => this.#ask("chat:clear", { ...what, dryRun: true });
 
-  /** Delete many messages, in as many requests as it takes; all of them can be undone. */
+  /** Delete many messages, in several requests if necessary; all can be undone. */
   async clear(what: { userId?: string; lastSeconds?: number }): Promise<void> {
     const ids: string[] = [];
     let deleted = 0;
