@@ -42,13 +42,13 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{ printf "%s:%s" (index . 1) ($root.Values.image.tag | default $root.Chart.AppVersion) | quote }}
 {{- end -}}
 
-{{/* Changes with the settings, so that their change rolls the pods. */}}
+{{/* A checksum of the settings, so that a change of them replaces the pods. */}}
 {{- define "dorami.checksums" -}}
 checksum/config: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
 checksum/secret: {{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}
 {{- end -}}
 
-{{/* What all pods of the gateway have. */}}
+{{/* The common fields of all pods of the gateway. */}}
 {{- define "dorami.pod" -}}
 serviceAccountName: {{ include "dorami.fullname" . }}
 automountServiceAccountToken: false
@@ -103,13 +103,13 @@ exec:
     - import urllib.request; urllib.request.urlopen("http://127.0.0.1:{{ .Values.metrics.port }}/metrics", timeout=4)
 {{- end -}}
 
-{{/* valkey-cli exits with 0 also when it is told LOADING or that memory is full. */}}
+{{/* valkey-cli exits with 0 even if the answer is LOADING or that memory is full. */}}
 {{- define "dorami.redisProbe" }}
 exec:
   command: [sh, -c, "test \"$(valkey-cli ping)\" = PONG"]
 {{- end -}}
 
-{{/* A setting's value as text; large numbers of a values file come as floats. */}}
+{{/* The value of a setting as text; Helm parses large numbers of a values file as floats. */}}
 {{- define "dorami.setting" -}}
 {{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}
 {{- int64 . | toString | quote -}}
