@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The newest place of a room's log, and of the room's stream its first start, if it has begun, and its host."""
+    """The newest place of a room's log, and the first start of the room's stream, if it has begun, and its host."""
 
     place: Place
     began: datetime | None = None
@@ -37,7 +37,7 @@ class Head(NamedTuple):
 class LogStamp(NamedTuple):
     """The place of a logged event, and the time of its commit by PostgreSQL's clock.
 
-    `began` is when the room's stream went live first; None if it has not yet, or if the room is of no stream.
+    `began` is when the room's stream went live first; None if it has not yet, or if the room belongs to no stream.
     """
 
     epoch: str
@@ -54,9 +54,9 @@ class LogStamp(NamedTuple):
 def stamped(payload: str, room: Room, stamp: LogStamp) -> str:
     """Add `room`, `seq`, `epoch` and `at` to the payload of a logged event, and `streamTime` to its data.
 
-    The payload is a JSON object with at least one field, as it was encoded or as the database returns it. What is
-    stored has no stamp: it is added whenever the event is sent, so that all ways of sending it agree, and events that
-    were stored by earlier versions have one, too.
+    The payload is a JSON object with at least one field, as it was encoded or as the database returns it. Stored
+    payloads have no stamp: it is added whenever the event is sent, so that all ways of sending it agree and events that
+    earlier versions stored have one, too.
     """
     time = time_json(stamp)
     typed = _TYPED.match(payload) if time else None
@@ -66,13 +66,13 @@ def stamped(payload: str, room: Room, stamp: LogStamp) -> str:
 
 
 def time_json(stamp: LogStamp) -> str:
-    """`streamTime` and a comma: the ms of `at` since the stream began; nothing for what happened before that."""
+    """Return `streamTime`, the ms from the start of the stream to `at`, and a comma; "" for events before the start."""
     began, at = stamp.began, stamp.at
     return "" if began is None or at < began else f'"streamTime":{(at - began) // MILLISECOND},'
 
 
 def timed(packet: bytes, began: datetime | None) -> bytes:
-    """Add `streamTime` to the data of an event that is not logged, by the present time; nothing before the start."""
+    """Add `streamTime`, by the current time, to the data of an event that is not logged, once the stream has begun."""
     if began is None or (start := _PACKET.match(packet)) is None:
         return packet
     passed = max(0, (now() - began) // MILLISECOND)

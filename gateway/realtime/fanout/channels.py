@@ -20,7 +20,7 @@ STALE = 4.0  # s without receiving its own canary, after which a node is unhealt
 MISSED = 3  # canaries in a row that may be missing before both connections are renewed
 CANARIES = 100  # canaries on their way that are remembered
 SOURCES = 1000  # other publishers whose newest number is remembered
-DIGITS = 18  # of a publication's number: more than any node can publish
+DIGITS = 18  # digits of a publication's number at most; no node reaches so many
 
 
 class ChannelCallbacks(NamedTuple):
@@ -36,7 +36,7 @@ class Channels(Protocol):
 
     @property
     def status(self) -> ServerStatus:
-        """`up` if everything published arrives here, judging by canaries; `partial` if what some servers carry does."""
+        """`up` if everything published arrives here, judging by canaries; `partial` if only on some servers."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class Channels(Protocol):
 
     @property
     def hearing(self) -> Hearing:
-        """Which of this node's canaries came back."""
+        """When the canaries were sent that have returned or are missing."""
         ...
 
     async def start(self) -> None:

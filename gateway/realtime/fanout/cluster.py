@@ -56,7 +56,7 @@ class ClusterChannels:
 
     @property
     def hearing(self) -> Hearing:
-        """See Channels. A server of the cluster that nobody hears is an outage for all: see Deafness."""
+        """See Channels. Combines all servers: one that no node receives from is an outage, see Deafness."""
         hearings = [server.hearing for server in self._servers.values()]
         return reduce(Hearing.both, hearings) if hearings else Hearing()
 

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 BATCH = 1000  # publications in one round trip
 QUEUE_HIGH = 1000  # queued publications at which publishers must wait
-QUEUE_MAX = 10_000  # queued publications at which Redis counts as unavailable, since a round trip is bounded
+QUEUE_MAX = 10_000  # queued publications at which Redis counts as unavailable: a round trip has a time limit
 BEAT = 1.0  # s between two canaries
 PROBE = 0.25  # s between two canaries while Redis is unavailable
 

@@ -17,7 +17,7 @@ from gateway.redis.replies import ReplyReader
 log = structlog.get_logger()
 
 DEAF_AFTER = 3.0  # s without a message before reconnecting; the node's own canary arrives once a second
-BACKOFF = (0.1, 1.0)  # s before the second attempt to connect, and at most: whole rooms wait for it
+BACKOFF = (0.1, 1.0)  # the shortest and the longest pause before a new attempt in s: whole rooms wait for it
 CHUNK = 1000  # channels in one SUBSCRIBE
 
 

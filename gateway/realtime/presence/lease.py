@@ -1,4 +1,4 @@
-"""The name under which a node's people are in Redis, and its lease. Used by RedisPresence."""
+"""The name under which a node's people are stored in Redis, and its lease. Used by RedisPresence."""
 
 import asyncio
 import secrets
@@ -31,7 +31,7 @@ class Lease:
         self._node_id = node_id
         self._length = round(lease * 1000)
         self._interval = beat
-        self._beaten = 0.0
+        self._beaten = 0.0  # when the last heartbeat was sent
         # ms without a heartbeat of any node that count as served time: longer gaps mean that Redis was unavailable.
         self._silence = round(beat * 1500)
         self._rooms: set[Room] = set()  # on the list

@@ -43,10 +43,10 @@ class LocalMembers:
         self._pending: Counter[Room] = Counter()  # calls that are not answered, and people in the current batch
         self._writing = asyncio.Lock()  # one write at a time, so that the last one of a person has the last state
         self._calls: Batcher[tuple[Room, str], Census] = Batcher(
-            "redis", self._settle, most=CHUNK, waiting=WAITING, unavailable=Unavailable
+            "redis", self._write, most=CHUNK, waiting=WAITING, unavailable=Unavailable
         )
 
-    async def settle(self, room: Room, who: str) -> Census:
+    async def write(self, room: Room, who: str) -> Census:
         """Write to Redis whether a person is in a room on this node.
 
         Concurrent calls share a round trip. The state is that at the time of the write: the last write is right.
@@ -54,7 +54,7 @@ class LocalMembers:
         with self._counted([room]):
             return await self._calls.call((room, who))
 
-    async def _settle(self, asks: list[tuple[Room, str]]) -> list[Census | Unavailable]:
+    async def _write(self, asks: list[tuple[Room, str]]) -> list[Census | Unavailable]:
         with self._counted([room for room, _ in asks]):
             async with self._writing:
                 changes: dict[Room, Change] = {}
@@ -77,7 +77,7 @@ class LocalMembers:
         return answers
 
     async def move(self, room: Room, before: str, after: str) -> Moved:
-        """Replace one person by another in a single step; like `settle` for both."""
+        """Replace one person by another in a single step; like `write` for both."""
         with self._counted([room]):
             async with self._writing:
                 name = await self._register([room])
@@ -168,7 +168,7 @@ class LocalMembers:
             await self._lease.renew_if_due()
             for who in chunk:
                 if not self._local.holds(room, who):  # left while they were announced
-                    await self.settle(room, who)
+                    await self.write(room, who)
 
     async def _register(self, rooms: list[Room]) -> str:
         try:

@@ -88,7 +88,7 @@ class RedisPresence:
             return await self._local.census(room)
         local = self._local.add(room, who)
         try:
-            return await self._unless_unavailable(self._members.settle(room, who)) or local
+            return await self._unless_unavailable(self._members.write(room, who)) or local
         except BaseException:
             # The call failed, so the caller will not remove the socket.
             self._local.remove(room, who)
@@ -99,7 +99,7 @@ class RedisPresence:
         """See Presence."""
         local = self._local.remove(room, who)
         try:
-            return await self._unless_unavailable(self._members.settle(room, who)) or local
+            return await self._unless_unavailable(self._members.write(room, who)) or local
         except BaseException:
             self._wrong = True
             raise

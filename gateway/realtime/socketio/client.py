@@ -58,7 +58,7 @@ class Client:
         self.gone: list[Socket] = []  # sockets that have ended and are not cleaned up yet
         self.cleaner: asyncio.Task[None] | None = None
         self.idle_check = False  # whether a timer is set that closes the connection if it is in no namespace
-        self.notified = False  # that this node stops
+        self.notified = False  # whether `server:shutdown` was sent to its sockets
         self.refusals = 0  # CONNECTs that were refused
 
     @property

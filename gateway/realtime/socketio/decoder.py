@@ -45,7 +45,7 @@ class ProtocolError(Exception):
 def decode(text: str) -> Packet:
     """Return the packet in `text`. Raises ProtocolError.
 
-    Binary packets are refused: no event takes them, and a server that waits for attachments can be made to hold memory.
+    Binary packets are refused: no event takes them, and clients could use up memory with attachments that never come.
     """
     head = _HEAD.match(text)
     if head is None:
@@ -89,7 +89,7 @@ def _fits(kind: PacketType, data: Any) -> bool:
 def _repaired(body: str) -> Any:
     """Decode JSON that contains lone surrogates, such as a text that was cut in the middle of an emoji.
 
-    JavaScript strings may contain them, UTF-8 and msgspec do not. They become U+FFFD, as wherever browsers encode text.
+    JavaScript strings may contain them, UTF-8 and msgspec do not. They become U+FFFD, as when browsers encode text.
     Raises ValueError.
     """
     if len(body) > MAX_REPAIRED or "\\ud" not in body.lower():

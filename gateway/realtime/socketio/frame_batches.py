@@ -1,4 +1,4 @@
-"""Joins what a room gets within a tick of the event loop or a window into one frame for all members. Used by Rooms."""
+"""Joins the packets to a room within a tick of the event loop or a window into one frame. Used by Rooms."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ class FrameBatches:
         self._waiting: dict[Room, _Batch] = {}
         self._due: list[Room] = []  # rooms whose frames are to be sent at the next flush
         self._written: dict[Room, float] = {}  # when large rooms were last written to
-        self._busy = False  # frames are due or are being written, or it is a pause after that
+        self._busy = False  # frames are due or being written, or the pause after that has not ended
 
     def add(self, room: Room, members: Mapping[str, Socket], frame: Frame) -> None:
         """Send a frame to the members of a room: immediately to a few, else at the end of this tick or of a pause."""

@@ -57,8 +57,8 @@ class Rooms:
 
     Args:
         metrics: Counts sockets and deliveries.
-        window: Seconds for which large rooms gather what they are sent; see FrameBatches.
-        display_rate: Messages a second of one chat room that are shown to everybody; 0 for all. See Sampler.
+        window: Seconds for which the frames to a large room are collected; see FrameBatches.
+        display_rate: Messages a second of one chat room that all members get; 0 for all messages. See Sampler.
     """
 
     def __init__(self, metrics: Metrics, *, window: float = 0.0, display_rate: int = 0) -> None:
@@ -69,7 +69,7 @@ class Rooms:
         self.flush_to = self._batches.flush_to  # sends a socket the waiting frames of its rooms
         self._without_offsets: Counter[Room] = Counter()  # members that take no offsets
         self._held: Counter[Room] = Counter()  # rooms watched for sockets that are about to join
-        self._sampler = Sampler(display_rate, self._tell, metrics, self._host) if display_rate else None
+        self._sampler = Sampler(display_rate, self._deliver_timed, metrics, self._host) if display_rate else None
         self._sockets_of_user: Callable[[str], Collection[Socket]] = lambda _: ()
         self._watcher: Watcher | None = None
         self._memory: Memory | None = None
@@ -137,16 +137,32 @@ class Rooms:
             if self._watcher is not None:
                 await self._watcher.watch(room)
         except BaseException:
-            self._leave(socket, room)
+            self.leave(socket, room)
             raise
         if not socket.live:
-            self._leave(socket, room)
+            self.leave(socket, room)
             raise ConnectionResetError("the client left while it joined")
         return True
 
     def leave(self, socket: Socket, room: Room) -> bool:
         """Remove a socket from a room; return False if it was not a member."""
-        return self._leave(socket, room)
+        if room not in socket.joined:
+            return False
+        self._batches.leaves(socket, room)
+        socket.joined.discard(room)
+        members = self._members[room]
+        del members[socket.sid]
+        if not socket.takes_offsets:
+            self._without_offsets[room] -= 1
+            if not self._without_offsets[room]:
+                del self._without_offsets[room]
+        if not members:
+            del self._members[room]
+            self._batches.empty(room)
+            if self._sampler is not None:
+                self._sampler.forget(room)
+            self._unwatch(room)
+        return True
 
     @asynccontextmanager
     async def held(self, rooms: Iterable[Room]) -> AsyncIterator[None]:
@@ -178,7 +194,7 @@ class Rooms:
         return None if self._watcher is None else self._watcher.place(room)
 
     def timed(self, room: Room, packet: bytes) -> bytes:
-        """Add the time of a room's stream to an event that this node alone sends."""
+        """Add the time of a room's stream to an event that only this node sends."""
         return packet if self._watcher is None else timed(packet, self._watcher.began(room))
 
     async def reach(self, room: Room, seq: int, within: float) -> bool:
@@ -193,26 +209,7 @@ class Rooms:
         if not socket.takes_offsets:
             self._without_offsets[room] += 1
         if self._sampler is not None and (span := self._sampler.spans.get(room)) is not None:
-            self.deliver_to((socket,), span.told)
-
-    def _leave(self, socket: Socket, room: Room) -> bool:
-        if room not in socket.joined:
-            return False
-        self._batches.leaves(socket, room)
-        socket.joined.discard(room)
-        members = self._members[room]
-        del members[socket.sid]
-        if not socket.takes_offsets:
-            self._without_offsets[room] -= 1
-            if not self._without_offsets[room]:
-                del self._without_offsets[room]
-        if not members:
-            del self._members[room]
-            self._batches.empty(room)
-            if self._sampler is not None:
-                self._sampler.forget(room)
-            self._unwatch(room)
-        return True
+            self.deliver_to((socket,), span.packet)
 
     def _unwatch(self, room: Room) -> None:
         if self._watcher is not None and room not in self._members and room not in self._held:
@@ -222,7 +219,7 @@ class Rooms:
         """Send an encoded Socket.IO packet to every member on this node. Neither raises nor waits.
 
         `offset` is that of a logged event; members that take offsets get it as the event's last argument. A message
-        that is not in the sample of its room is sent to its sender alone.
+        that is not in the sample of its room is sent only to its sender.
         """
         members = self._members.get(room)
         if members:
@@ -245,8 +242,8 @@ class Rooms:
     def _host(self, room: Room) -> str | None:
         return None if self._watcher is None else self._watcher.host(room)
 
-    def _tell(self, room: Room, packet: bytes) -> bytes:
-        """Send everybody in a room an event of this node alone; return its packet as it was sent."""
+    def _deliver_timed(self, room: Room, packet: bytes) -> bytes:
+        """Send the members of a room an event of this node only; return the packet that was sent."""
         packet = self.timed(room, packet)
         self.deliver(room, packet)
         return packet

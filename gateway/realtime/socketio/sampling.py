@@ -1,6 +1,6 @@
 """Samples the messages of a chat room that gets more of them than people can read. Used by Rooms.
 
-The sample is for display only: what is stored, searched and replayed is whole.
+The sample is for display only: all messages are stored, searched and replayed.
 """
 
 import asyncio
@@ -17,57 +17,59 @@ from gateway.protocol.wire import Typed
 from gateway.realtime.packets import event_packet
 from gateway.security.principal import Role
 
-SPAN: Final = 1.0  # s of messages that one `chat:sampled` tells of
-MEASURED: Final = 3.0  # s over which the rate is measured: so much of it may come at once, as after a good joke
+SPAN: Final = 1.0  # s between two `chat:sampled` of a room
+MEASURED: Final = 3.0  # s over which the rate is measured: the messages of so many seconds may come at once
 MESSAGE: Final = f'2{CHAT},["{CHAT_MESSAGE}",'.encode()
-# In a message as it is broadcast. One that is read from the log has spaces between its fields and is never left out:
-# a node that catches up shows everything.
+# Matches messages as they are broadcast. Those from the log have spaces between their fields, so that a node that
+# catches up leaves none out.
 _SENDER: Final = re.compile(rb'"userId":"([^"\\]+)","username":"(?:[^"\\]|\\.)*","role":"([A-Z]+)"')
 _ORDINARY: Final = frozenset({Role.GUEST.encode(), Role.USER.encode()})
-_HOST: Final = Role.HOST.encode()  # who may be another stream's host, and so an ordinary member here
+_HOST: Final = Role.HOST.encode()  # may be the host of another stream, and so an ordinary member here
 
 
 class Span:
     """The messages of a sampled room since the last `chat:sampled`."""
 
-    __slots__ = ("first", "last", "shown", "timer", "told", "total")
+    __slots__ = ("first", "last", "packet", "shown", "timer", "total")
 
     def __init__(self, first: int) -> None:
         self.first = first  # place of the first message
         self.last = first
         self.shown = 0
         self.total = 0
-        self.told = b""  # the last `chat:sampled`
+        self.packet = b""  # the last `chat:sampled`
         self.timer: asyncio.TimerHandle | None = None
 
 
 class Sampler:
-    """Chooses the messages that everybody in a room gets: at most `rate` a second, evenly spread, and all of those
-    who have powers in the room: administrators, moderators and the stream's host (`host`, None where it is not known).
+    """Chooses the messages that all members of a room get.
 
-    The rate is measured over MEASURED s.
-    A room is told of a sample before the first message behind one that was left out, so that clients take missing
-    places for what they are, and then every SPAN s while messages are left out.
+    These are at most `rate` a second, evenly spread, and all messages of people with permissions in the room:
+    administrators, moderators and the stream's host (`host(room)`; None if it is not known). The rate is measured over
+    MEASURED s.
+
+    A room gets `chat:sampled` before the first message after one that was left out, so that clients expect missing
+    places, and then every SPAN s while messages are left out. `send(room, packet)` sends it and returns what was sent.
     """
 
     def __init__(
         self,
         rate: int,
-        tell: Callable[[Room, bytes], bytes],
+        send: Callable[[Room, bytes], bytes],
         metrics: Metrics,
         host: Callable[[Room], str | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pause = 1 / rate  # s between two messages of a sample
-        self._tell = tell
+        self._send = send
         self._metrics = metrics
         self._host = host
         self._clock = clock
-        self._until: dict[Room, float] = {}  # how far the messages shown in a room reach at this rate
+        self._until: dict[Room, float] = {}  # when a room's messages so far would end if they were shown at this rate
         self.spans: dict[Room, Span] = {}  # rooms that are being sampled
 
     def left_out(self, room: Room, packet: bytes, offset: str) -> str | None:
-        """Return the sender of a message that only its sender gets; None for one that everybody gets.
+        """Return the sender of a message that only its sender gets; None for a message that all members get.
 
         `packet` begins with MESSAGE.
         """
@@ -86,7 +88,7 @@ class Sampler:
         return sender
 
     def _ordinary_sender(self, room: Room, packet: bytes) -> str | None:
-        """Return the sender of a message; None for one who has powers in this room, or is not known."""
+        """Return the sender of a message; None if they have permissions in this room or are not known."""
         found = _SENDER.search(packet)
         if found is None:
             return None
@@ -121,4 +123,4 @@ class Sampler:
         span.first = span.last + 1
         span.shown = span.total = 0
         span.timer = asyncio.get_running_loop().call_later(SPAN, self._report, room)
-        span.told = self._tell(room, event_packet(room.namespace, CHAT_SAMPLED, Typed(type=CHAT_SAMPLED, data=data)))
+        span.packet = self._send(room, event_packet(room.namespace, CHAT_SAMPLED, Typed(type=CHAT_SAMPLED, data=data)))

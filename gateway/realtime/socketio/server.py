@@ -41,8 +41,8 @@ RETRY_SPREAD = 5_000  # ms over which clients that are closed all at once spread
 FINISH_TIMEOUT = 5.0  # s for a connection that is to be closed to finish its requests
 FAREWELL_GRACE = 0.25  # s between a farewell and the close of the transport
 REFUSAL_GRACE = 0.2  # s for a refusal to arrive before a connection that joined nothing is closed
-# Refused CONNECTs of one connection, each of which costs a look at a token. An app that tries a stale token again needs
-# as many only after hours, and then comes back by itself.
+# Refused CONNECTs of one connection before it is closed, since each verifies a token. An app that retries an expired
+# token reaches this only after hours, and then reconnects by itself.
 MAX_REFUSALS = 128
 
 
@@ -90,7 +90,7 @@ class SocketServer:
         """Mount a namespace. Clients cannot connect to any other."""
         self._endpoints[namespace] = endpoint
 
-    # --- from the engine ----------------------------------------------------------------------------------------------
+    # --- called by the engine -----------------------------------------------------------------------------------------
 
     def _admits(self) -> bool:
         return not self.refusing and self._connecting < self._max_connecting and self._available()
@@ -141,7 +141,7 @@ class SocketServer:
         for socket in list(client.sockets.values()):
             self._end(socket, for_good=False)
 
-    # --- a socket's life ----------------------------------------------------------------------------------------------
+    # --- opening and ending sockets -----------------------------------------------------------------------------------
 
     async def _connect(self, connection: Connection, client: Client, namespace: str, auth: Any) -> None:
         """Connect a client to a namespace, or refuse it.
@@ -284,7 +284,7 @@ class SocketServer:
         else:
             connection.close("no namespace")
 
-    # --- from the inside ----------------------------------------------------------------------------------------------
+    # --- called by the gateway ----------------------------------------------------------------------------------------
 
     def kick(self, socket: Socket, event: str, farewell: Payload) -> None:
         """Send a client the reason, end its socket, and close its connection if that has no other socket."""

@@ -54,7 +54,7 @@ class Socket:
         self.principal = principal
         self.live = True  # until the client leaves or is disconnected; set by Rooms
         self.joined: set[Room] = set()  # rooms whose broadcasts it gets; set by Rooms
-        self.attending: dict[Room, Principal] = {}  # rooms in which it is counted as present, and as which principal
+        self.attending: dict[Room, Principal] = {}  # rooms in which it is counted as present, and under which principal
         self.places: dict[Room, Place | None] = {}  # of these rooms, the place after which it may miss logged events
         self._rooms = rooms
 
@@ -72,7 +72,7 @@ class Socket:
         return self.connection.dropped
 
     def send(self, event: str, payload: Payload, room: "Room | None" = None) -> None:
-        """Send an event to this client alone; one of a room that it is in has the time of the room's stream."""
+        """Send an event to this client only, with the time of the stream of `room`, in which it is."""
         if self.live:
             packet = event_packet(self.namespace, event, payload)
             self._rooms.flush_to(self)
