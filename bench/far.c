@@ -1,10 +1,10 @@
-/* A slow network on one machine: two network namespaces, joined by a link that delays and loses; bench/stage.py starts it.
+/* A slow network on one machine: two network namespaces and a link with delay and loss; bench/stage.py starts it.
  *
  *   far DELAY_MS LOSS_PERCENT
  *
- * Each direction of the link takes DELAY_MS and loses LOSS_PERCENT of the packets, as netem would, which kernels often
- * come without. Prints "ready FD": the namespace of the servers, 10.77.0.1, is /proc/<pid>/fd/FD, that of the clients,
- * 10.77.0.2, is /proc/<pid>/ns/net. Nothing outside the two sees the link. Ends with its parent.
+ * Each direction of the link takes DELAY_MS and loses LOSS_PERCENT of the packets, like netem, which many kernels do not
+ * have. Prints "ready FD": the namespace of the servers, 10.77.0.1, is /proc/<pid>/fd/FD, that of the clients, 10.77.0.2,
+ * is /proc/<pid>/ns/net. The link is not visible outside the two. Ends with its parent.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE 65536 /* packets under way in one direction; more are lost */
+#define QUEUE 65536 /* packets on the link in one direction; more are lost */
 #define PACKET 1600
 
 typedef struct {
@@ -48,7 +48,7 @@ static uint64_t now(void) {
   return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-/* Return the device of a new namespace, which this process then is in. */
+/* Move this process to a new namespace and return its device. */
 static int make_side(const char *ours, const char *theirs) {
   char command[256];
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -77,7 +77,7 @@ static void take(direction *d, double loss, uint64_t delay) {
   }
 }
 
-/* Return in how many ms the next packet is due. */
+/* Deliver the packets that are due; return in how many ms the next one is. */
 static int deliver(direction *d) {
   for (; d->head != d->tail; d->head++) {
     packet *p = &d->queue[d->head % QUEUE];

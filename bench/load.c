@@ -2,25 +2,25 @@
  *
  *   load -p PORT -k PIDS -m fanout  -n 1000 -b 40 -R 8         the server broadcasts b messages to n members, R times
  *   load -p PORT -k PIDS -m fanout  -n 10 -b 500 -R 100 -S 1   the same while S of the members do not read
- *   load -p PORT -k PIDS -m chat    -s 64 -r 64 -w 4 -t 4      s senders in r rooms, each w messages ahead of its acks
- *   load -p PORT -k PIDS -m chat -D -n 1000 -s 8 -r 1 -t 4     the same, but ahead of the deliveries instead
- *   load -p PORT -k PIDS -m rate    -n 500 -s 1 -q 20 -t 5     q messages a second, whatever the server does
+ *   load -p PORT -k PIDS -m chat    -s 64 -r 64 -w 4 -t 4      s senders in r rooms, each with w messages without an ack
+ *   load -p PORT -k PIDS -m chat -D -n 1000 -s 8 -r 1 -t 4     the same, but with w messages that are not delivered yet
+ *   load -p PORT -k PIDS -m rate    -n 500 -s 1 -q 20 -t 5     q messages a second, independently of the answers
  *   load -p PORT -k PIDS -m rate    -n 500 -s 1 -q 20 -u 10    the same, while 10 members a second leave and others join
  *   load -p PORT -k PIDS -m connect -n 3000 -c 64              connects n clients, c at a time
- *   load -p PORT -k PIDS -m storm   -n 3000 -s 20 -r 20 -q 20  n clients lose their connections at once and come back,
- *                                                              while s others talk in r rooms; -t limits it
+ *   load -p PORT -k PIDS -m storm   -n 3000 -s 20 -r 20 -q 20  n clients lose their connections at once and reconnect,
+ *                                                              while s others send in r rooms; -t limits it
  *
  *   -k PID,…    processes whose CPU time and memory are read (/proc), the server first
- *   -K PID      Redis;  -G PID  PostgreSQL, whose CPU is that of all its processes
- *   -T FILE     access tokens, one a line, dealt out to the clients in turn
- *   -x          speak the gateway's contract (liveId, message, clientMessageId) instead of the bench's own events
+ *   -K PID      Redis;  -G PID  PostgreSQL, with the CPU time of all its processes
+ *   -T FILE     access tokens, one per line, which the clients use in turn
+ *   -x          use the gateway's events (liveId, message, clientMessageId) instead of the bench's own
  *   -N 3        connect to the namespaces / and /streaming too
- *   -P PORT     where the senders connect to: another node;    -j  senders do not join the room
- *   -O NUMBER   the first room is s<NUMBER>;                   -H SECONDS  (connect) stay for so long
- *   -W SECONDS  of warm-up before the measured time;           -h ADDRESS  the server's, unless 127.0.0.1
- *   -z          offer permessage-deflate; compressed messages are counted and not read, so they have no latency
+ *   -P PORT     of the senders: another node;                  -j  senders do not join the room
+ *   -O NUMBER   the first room is s<NUMBER>;                   -H SECONDS  (connect) stay connected for so long
+ *   -W SECONDS  of warm-up before the measurement;             -h ADDRESS  of the server; default 127.0.0.1
+ *   -z          offer permessage-deflate; compressed messages are counted but not parsed, so they have no latency
  *
- * Answers one line of JSON. Times are of CLOCK_MONOTONIC; a message carries the moment it was sent at.
+ * Prints one line of JSON. Times are of CLOCK_MONOTONIC; each message contains the time at which it was sent.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,11 +40,11 @@
 
 #define NS "/chat"
 #define SECOND 1000000000ull
-#define RING 4096 /* messages of one sender whose moments are remembered, by ack id */
-#define OFFSET 160 /* bytes of the offset of an event, at most */
+#define RING 4096 /* messages of one sender whose times are stored, by ack id */
+#define OFFSET 160 /* the maximum bytes of the offset of an event */
 #define MAX_PIDS 8
 
-/* What people say in a show in Korea, about 60 bytes each; the number of the message is put behind it. */
+/* Typical messages of a show in Korea, about 60 bytes each; the number of the message is appended. */
 static const char *const texts[] = {
     "안녕하세요 이거 색상 다른 것도 있나요",    "배송은 언제쯤 받아볼 수 있을까요?",
     "ㅋㅋㅋㅋ 너무 예뻐요 사고 싶다 😍",        "재입고 언제 되나요? 기다리는 중이에요",
@@ -62,14 +62,14 @@ typedef struct {
   int fd, room;
   enum state state;
   enum role role;
-  char joins, slow, waiting; /* waiting: answers to CONNECT that have not come */
+  char joins, slow, waiting; /* waiting: the number of missing answers to CONNECT */
   uint32_t ack;
   char *in;
-  size_t in_len, in_cap; /* a frame that has come in part */
+  size_t in_len, in_cap; /* a frame that was received in part */
   char *out;
-  size_t out_len, out_off, out_cap; /* what the kernel has not taken */
-  uint64_t *sent_at;                /* RING of moments, only senders */
-  uint64_t due, since;              /* when one that is AWAY tries again; since when it is not ready */
+  size_t out_len, out_off, out_cap; /* bytes that are not written yet */
+  uint64_t *sent_at;                /* RING of times, only for senders */
+  uint64_t due, since;              /* when a client that is AWAY tries again; since when it is not ready */
   int tries;
   char pid[32], sid[32], *offset; /* for recovery, in a storm */
 } client;
@@ -132,7 +132,7 @@ static void watch(client *c, int operation, uint32_t events) {
   if (epoll_ctl(poller, operation, c->fd, &event)) die("epoll_ctl");
 }
 
-/* Try again as the official clients do: after a second at first, then after twice as long each time, at most 5 s. */
+/* Schedule a reconnect as the official clients do: after a second at first, then twice as long each time, at most 5 s. */
 static void back_off(client *c) {
   double seconds = c->tries > 2 ? 5 : 1 << c->tries;
   c->tries++;
@@ -151,7 +151,7 @@ static void lose(client *c) {
   }
   if (c->state == READY) n_ready--;
   c->state = DEAD;
-  if (!c->slow) n_dead++; /* that the slow ones are dropped is what we want to see */
+  if (!c->slow) n_dead++; /* slow clients are expected to be dropped */
   close(c->fd);
 }
 
@@ -217,7 +217,7 @@ static void put_text(client *c, const char *text, size_t n) {
     put_text(c, text_, n_);                               \
   } while (0)
 
-/* ---- what clients say ----------------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------------------------- */
 
 static void say_upgrade(client *c) {
 #define HEAD                                                                                               \
@@ -270,7 +270,7 @@ static void say_burst(client *c, int messages) {
       texts[0]);
 }
 
-/* ---- what clients hear ---------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------------------------ */
 
 static void become_ready(client *c) {
   if (c->since) record(&join_times, now() - c->since);
@@ -291,7 +291,7 @@ static void copy_value(char *into, size_t size, const char *text, size_t n, cons
   into[end - found] = 0;
 }
 
-/* A client that lost its connection has its socket again, or has got a new one, which must join. */
+/* Handle the answer to CONNECT: after a lost connection the socket was recovered, or is a new one, which must join. */
 static void connected(client *c, const char *text, size_t n) {
   char sid[sizeof c->sid];
   copy_value(sid, sizeof sid, text, n, "\"sid\":\"");
@@ -318,7 +318,7 @@ static void keep_offset(client *c, const char *text, size_t n) {
 
 static void heard_event(client *c, const char *text, size_t n) {
   static const char event[] = "42" NS ",[\"chat:message\",";
-  if (n < sizeof event || memcmp(text, event, sizeof event - 1)) return; /* who came, who left, greetings */
+  if (n < sizeof event || memcmp(text, event, sizeof event - 1)) return; /* other events */
   deliveries++;
   if (storm && c->role == MEMBER) {
     keep_offset(c, text, n);
@@ -363,7 +363,7 @@ static void heard(client *c, const char *text, size_t n) {
       become_ready(c);
     } else if (memmem(text, n, "\"retryable\":true", 16)) {
       refused++;
-      say_join(c); /* it took the server a while to say so */
+      say_join(c); /* the server answered late */
     } else {
       fail("join refused", text, n);
     }
@@ -374,7 +374,7 @@ static void heard(client *c, const char *text, size_t n) {
   }
 }
 
-/* The frames that are complete; how many bytes that was. */
+/* Handle all complete frames; return their length in bytes. */
 static size_t parse(client *c, const char *bytes, size_t n) {
   size_t done = 0;
   while (c->state != DEAD && c->state != AWAY && n - done >= 2) {
@@ -398,7 +398,7 @@ static size_t parse(client *c, const char *bytes, size_t n) {
       return n;
     }
     if (b[0] & 0x40)
-      deliveries++; /* compressed: only what a large room is sent is that */
+      deliveries++; /* compressed: only frames to a large room are */
     else if (kind == 1)
       heard(c, (const char *)b + head, length);
     done += head + length;
@@ -456,7 +456,7 @@ static void open_client(client *c) {
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) die("socket");
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  /* What a slow one does not read must pile up at the server, not in this machine's kernel. */
+  /* Data that a slow client does not read must collect in the server, not in the kernel of this machine. */
   if (c->slow) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   if (connect(c->fd, (void *)&where, sizeof where) && errno != EINPROGRESS) die("connect");
   c->state = CONNECTING;
@@ -499,7 +499,7 @@ static void pump_for(double seconds) {
   while (now() < end) pump(20);
 }
 
-/* ---- the watched processes ------------------------------------------------------------------------------------ */
+/* ---- the measured processes ----------------------------------------------------------------------------------- */
 
 static int pids[MAX_PIDS], n_pids, redis_pid, postgres_pid;
 
@@ -534,7 +534,7 @@ static process look_at(int pid) {
   return found;
 }
 
-/* Return the CPU time of all threads of a process in s, to the nanosecond; /proc/<pid>/stat counts in steps of 10 ms. */
+/* Return the CPU time of all threads of a process in s, to the nanosecond; /proc/<pid>/stat has a resolution of 10 ms. */
 static double exact(int pid) {
   char path[300];
   unsigned long long all = 0, one;
@@ -552,7 +552,7 @@ static double exact(int pid) {
   return all / 1e9;
 }
 
-/* Return the CPU time of a process and its children, those that have ended included, in s. */
+/* Return the CPU time of a process and its children in s, including children that have ended. */
 static double family(int pid) {
   char path[64];
   int child;
@@ -575,11 +575,11 @@ static account look(void) {
 
 static double spent(const account *a, const account *b, int i) {
   double seconds = b->of[i].user + b->of[i].system - a->of[i].user - a->of[i].system;
-  return seconds > 0 ? seconds : 0; /* sums of rounded numbers can be a little less than nothing */
+  return seconds > 0 ? seconds : 0; /* sums of rounded numbers can be slightly negative */
 }
 
 static void print_cpu(const account *a, const account *b, double seconds, double per) {
-  /* µs for each of `per`, of each process; their shares of a core */
+  /* for each process the µs per unit of `per` and the share of a core */
   printf("\"cpu_us\":[");
   for (int i = 0; i < n_pids; i++) printf("%s%.3f", i ? "," : "", per ? spent(a, b, i) * 1e6 / per : 0);
   printf("],\"system_us\":[");
@@ -653,7 +653,7 @@ static void run_fanout(int n, int slow, int burst, int repeats) {
     if (i >= 0) rates[i] = (double)(n - slow) * burst / ((now() - start) / 1e9);
     pump_for(0.02);
   }
-  if (slow) pump_for(1); /* what the server then still holds, or has given up */
+  if (slow) pump_for(1); /* then the server still holds the data, or has dropped the clients */
   account after = look();
   if (after.of[0].rss > peak) peak = after.of[0].rss;
   qsort(rates, repeats, sizeof *rates, ascending);
@@ -664,10 +664,10 @@ static void run_fanout(int n, int slow, int burst, int repeats) {
 
 typedef struct {
   int members, senders, rooms, window, senders_join, on_delivery;
-  double rate, churn, warm_up, seconds; /* rate 0: as fast as it is answered */
+  double rate, churn, warm_up, seconds; /* rate 0: as fast as the answers come */
 } traffic;
 
-/* Let one member go and another one come, who joins. */
+/* Disconnect one member, and connect another, which joins. */
 static void replace_one(client *c) {
   if (c->state != READY) return;
   n_ready--;
@@ -704,7 +704,7 @@ static void run_traffic(const traffic *t) {
     if (t->rate) {
       for (; now() >= due; due += step) say_message(&senders[next++ % t->senders]);
       uint64_t wait = due - now();
-      pump(wait < SECOND ? wait / 1000000 : 0); /* churn is served between two messages */
+      pump(wait < SECOND ? wait / 1000000 : 0); /* handles members that leave and join between two messages */
     } else {
       pump(20);
       if (t->on_delivery)
@@ -726,7 +726,7 @@ static void run_traffic(const traffic *t) {
   print_cpu(&before, &after, seconds, answered);
 }
 
-/* The members lose their connections at once and come back as the official clients do, while the senders talk. */
+/* All members lose their connections at once and reconnect as the official clients do, while the senders send. */
 static void run_storm(const traffic *t) {
   client *senders = clients + t->members;
   uint64_t step = SECOND / t->rate, due = now(), begin = now(), drop = begin + t->warm_up * SECOND, last = 0;
