@@ -15,12 +15,12 @@ from gateway.realtime.engineio.transports.frame import Frame
 from gateway.realtime.logged import Log, LoggedEvent, Place, Read, Wanted
 from gateway.realtime.packets import logged_packet, with_offset
 
-LIMIT: Final = 300  # events that a client may have missed in a room; for more, a new snapshot is less to send
+LIMIT: Final = 300  # events that a client may have missed in a room; a new snapshot is smaller than more of them
 
 TOGETHER: Final = 500  # sockets in one reading
 WAITING: Final = 100_000  # sockets without an answer: more than a node has
 STATEMENT: Final = 16  # rooms in one statement: up to 5,000 events, which take some 20 ms
-ROOMS: Final = 100  # rooms whose events are kept, the most recently read: some 300 KB each at most
+ROOMS: Final = 100  # rooms whose events are kept, the most recently read: up to 300 KB each
 KEPT: Final = 5.0  # s for which events are kept after the last reading
 
 
@@ -45,7 +45,9 @@ class _Reading(NamedTuple):
 
 
 class MissedEvents:
-    """A socket that asks while logs are being read waits for the next reading, so it gets all events until its call.
+    """The missed events of sockets, which share the readings of logs.
+
+    A socket that asks while logs are being read waits for the next reading, so it gets all events until its call.
 
     A reading is used again while the log has the same head: every change of a room, deletions included, is an event of
     its log. So each batch of sockets reads the heads, in the statement that reads the events of the other rooms.
@@ -101,7 +103,7 @@ class MissedEvents:
                 readings[room] = kept[room]
             else:
                 readings[room] = _Reading(wanted[room].seq, read.head, _encoded(room, read))
-                await asyncio.sleep(0)  # encoding takes up to 5 ms for each room: others have a turn
+                await asyncio.sleep(0)  # encoding takes up to 5 ms for each room: other tasks run in between
             if readings[room].complete:
                 self._kept[room] = readings[room]
                 self._kept.move_to_end(room)
