@@ -149,6 +149,13 @@ class NotFound(GatewayError):
         super().__init__(Code.NOT_FOUND, message)
 
 
+class UnknownStream(NotFound):
+    """There is no stream with the key that the request gives."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such stream")
+
+
 class NotInRoom(GatewayError):
     """The socket has not joined the room that the request is for."""
 

@@ -2,7 +2,8 @@
 
 The node runs in this process, on real servers, and clients use it over websockets and HTTP. The trace has the files of
 the project whose code runs between the first byte of a client and the last byte that clients get. Each walk is done
-several times: files entered every time must be drawn, and drawn files must be entered.
+several times. Files that every run enters must be drawn. Drawn files must be entered in some run. In some run the
+stations are entered in the drawn order, and each tool is entered first from the station above it, or from its tools.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -51,6 +53,7 @@ class Trace:
     def __init__(self) -> None:
         self.files: dict[str, None] = {}  # in the order of their first entry
         self.calls: set[tuple[str, str]] = set()
+        self.first_callers: dict[str, str | None] = {}  # None: the event loop or the ground
 
     def __enter__(self) -> "Trace":
         sys.setprofile(self._entered)
@@ -65,10 +68,18 @@ class Trace:
             return
         self.files.setdefault(name)
         back = frame.f_back
-        while back is not None and not back.f_code.co_filename.startswith(OURS):
+        while back is not None and not _drawable(back.f_code.co_filename):
             back = back.f_back
-        if back is not None and back.f_code.co_filename != name:
-            self.calls.add((back.f_code.co_filename, name))
+        caller = None if back is None else back.f_code.co_filename
+        self.first_callers.setdefault(name, caller)
+        if caller is not None and caller != name:
+            self.calls.add((caller, name))
+
+
+@cache
+def _drawable(name: str) -> bool:
+    """Whether a file is the project's and above the ground."""
+    return name.startswith(OURS) and not _short(name).startswith(GROUND)
 
 
 class Walk(NamedTuple):
@@ -76,6 +87,7 @@ class Walk(NamedTuple):
 
     orders: list[list[str]]  # the files of each run in the order of their first entry, without the ground
     calls: set[tuple[str, str]]  # which file calls which, in every run
+    first_callers: list[dict[str, str]]  # in each run, from which file another one is entered first
     files: set[str]  # all files that are crossed in every run, with the ground
 
     @classmethod
@@ -84,7 +96,11 @@ class Walk(NamedTuple):
         orders = [[name for name in map(_short, trace.files) if not name.startswith(GROUND)] for trace in traces]
         common = set.intersection(*(trace.calls for trace in traces))
         files = set.intersection(*(set(map(_short, trace.files)) for trace in traces))
-        return cls(orders, {(_short(one), _short(other)) for one, other in common}, files)
+        first = [
+            {_short(name): _short(caller) for name, caller in trace.first_callers.items() if caller is not None}
+            for trace in traces
+        ]
+        return cls(orders, {(_short(one), _short(other)) for one, other in common}, first, files)
 
     @property
     def always(self) -> set[str]:
@@ -101,7 +117,7 @@ class Drawing(NamedTuple):
     """A walk as the documents draw it: stations hand the walk on; tools are used by the station above."""
 
     stations: list[str]
-    tools: list[str]
+    tools: dict[str, str]  # each with its station
 
     @classmethod
     def of(cls, title: str) -> "Drawing":
@@ -111,7 +127,14 @@ class Drawing(NamedTuple):
         assert block, f"no document draws {title}"
         lines = [line for line in block[1].splitlines() if line.strip()]
         stations = [line.split()[0] for line in lines if not line.startswith(" ")]
-        return cls(stations, [name for line in lines if line.startswith(" ") for name in line.split()])
+        tools: dict[str, str] = {}
+        station = ""
+        for line in lines:
+            if line.startswith(" "):
+                tools[line.split()[0]] = station
+            else:
+                station = line.split()[0]
+        return cls(stations, tools)
 
     def compare(self, walk: Walk) -> None:
         """Check that the walk crosses exactly the drawn files, and that tools hand nothing on."""
@@ -123,6 +146,11 @@ class Drawing(NamedTuple):
         for one, other in walk.calls:
             if one in self.tools and other in self.stations:
                 assert (other, one) in walk.calls, f"{one} hands the walk on to {other}: it is no tool"
+        owners = {**{station: station for station in self.stations}, **self.tools}
+        for tool, station in self.tools.items():
+            callers = {callers[tool] for callers in walk.first_callers if tool in callers}
+            found = {owners.get(caller, caller) for caller in callers}
+            assert station in found or not found, f"{tool} is drawn below {station} and entered from {found}"
 
 
 def _short(name: str) -> str:

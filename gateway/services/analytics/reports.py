@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.clocks import now
-from gateway.errors import InvalidPayload, NotFound
+from gateway.errors import InvalidPayload, UnknownStream
 from gateway.postgres.connections import Databases
 from gateway.postgres.databases import ANALYTICS
 from gateway.protocol.payloads.analytics import (
@@ -89,7 +89,7 @@ class Reports:
         async with self._databases.main.guard("reports.stream"):
             stream = await Stream.get_or_none(key=key)
         if stream is None or not (principal.role is Role.ADMIN or principal.hosts(stream.host_id)):
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         begin, end, bucket = _period(
             request, stream.started_at or stream.created_at, (stream.ended_at or now()) + LENGTHS["minute"]
         )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from gateway.clocks import now
-from gateway.errors import Code, GatewayError, NotFound
+from gateway.errors import Code, GatewayError, NotFound, UnknownStream
 from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
@@ -115,7 +115,7 @@ class Messages:
         for row in rows:
             place = row["place"] - 1
             answers[place] = _refused(row) if row["refusal"] else _placed(row, payloads[place])
-        return [answer or NotFound("There is no such stream") for answer in answers]
+        return [answer or UnknownStream() for answer in answers]
 
     async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
         """Return the stored message of a sender with this client message id, None if there is none."""
@@ -127,7 +127,7 @@ class Messages:
         room = room_log_name(chat_room(live_id))
         rows = await self._database.query(LATEST, room, HISTORY, REPLAY, ANNOUNCEMENT, events.CHAT_ANNOUNCEMENT)
         if not rows:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
         return cursor, [HistoryMessage(**_fields(row), kind=row["kind"]) for row in rows if row["id"] is not None]
 

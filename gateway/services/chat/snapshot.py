@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import GatewayError, NotFound, Unavailable
+from gateway.errors import GatewayError, Unavailable, UnknownStream
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -73,7 +73,7 @@ class Snapshots:
 
     async def _room(self, live_id: str, head: Head | None) -> Snapshot | Exception:
         if head is None:
-            return NotFound("There is no such stream")
+            return UnknownStream()
         kept = self._kept.get(live_id)
         if kept is None or (kept.cursor.epoch, kept.cursor.seq) != head.place:
             self._metrics.cache.labels("snapshots", "miss").inc()

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import Code, NotFound, Unavailable
+from gateway.errors import Code, NotFound, Unavailable, UnknownStream
 from gateway.postgres.database import Database
 from gateway.protocol.payloads.chat import Rights, RoomSettings
 from gateway.protocol.payloads.moderation import until
@@ -75,7 +75,7 @@ async def read(database: Database, principal: Principal, live_id: str) -> Standi
     """
     for row in await database.query(STANDING, live_id, principal.user_id, principal.role):
         return _standing(row)
-    raise NotFound("There is no such stream")
+    raise UnknownStream
 
 
 class Standings:
@@ -111,7 +111,7 @@ class Standings:
                 STANDINGS, rooms, [person.user_id for person in people], [person.role for person in people]
             )
         found = {row["ordinal"]: _standing(row) for row in rows}
-        return [found.get(ordinal) or NotFound("There is no such stream") for ordinal in range(1, len(asks) + 1)]
+        return [found.get(ordinal) or UnknownStream() for ordinal in range(1, len(asks) + 1)]
 
 
 def _standing(row: dict[str, Any]) -> Standing:

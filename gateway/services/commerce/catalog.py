@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.clocks import now
-from gateway.errors import Code, Conflict, Forbidden, GatewayError, InvalidPayload, NotFound
+from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound, UnknownStream
 from gateway.keys import products_room
 from gateway.postgres.database import Database
 from gateway.postgres.errors import ForeignKeyError
@@ -21,12 +21,13 @@ from gateway.protocol.payloads.catalog import (
     StartDeal,
 )
 from gateway.protocol.payloads.orders import Shortage
-from gateway.security.principal import Principal, Role
+from gateway.security.principal import Principal
 from gateway.services.audit.audit_log import AuditLog
 from gateway.services.commerce import products
 from gateway.services.commerce.currency import rounded
 from gateway.services.commerce.products import ProductViews, number
 from gateway.services.rooms.outbox import Outbox
+from gateway.services.streams.ownership import require_host
 from models.main.moderation import ModerationAction
 from models.main.product import Product
 from models.main.stream import Stream
@@ -64,8 +65,8 @@ class Catalog:
         async with self._database.guard("catalog.host"):
             stream = await Stream.get_or_none(key=request.stream_key)
         if stream is None:
-            raise NotFound("There is no such stream")
-        _require_host(principal, stream)
+            raise UnknownStream
+        require_host(principal, stream)
         fields = self._rounded(request.model_dump())
         product = Product(stream_id=fields.pop("stream_key"), **fields)
         try:
@@ -74,7 +75,7 @@ class Catalog:
                 outgoing.append(self._views.added(product))
                 await self._record(ModerationAction.CREATE_PRODUCT, principal, product, after=_terms(product))
         except ForeignKeyError:
-            raise NotFound("There is no such stream") from None
+            raise UnknownStream from None
         return self._views.view(product)
 
     async def change(self, principal: Principal, product_id: str, request: ChangeProduct) -> catalog.Product:
@@ -168,7 +169,7 @@ class Catalog:
             rows = await Product.filter(id__in=numbers).select_related("stream")
         found = _all({product.id: product for product in rows}, numbers)
         for product in found:
-            _require_host(principal, product.stream)
+            require_host(principal, product.stream)
         return found
 
     def _edit(self, request: ChangeProduct) -> Changes:
@@ -244,12 +245,6 @@ def _end_deal(product: Product) -> dict[str, Any]:
     if product.deal_ends_at is None or product.deal_ends_at > now():
         return {}
     return {"price": product.regular_price, "regular_price": None, "deal_ends_at": None}
-
-
-def _require_host(principal: Principal | None, stream: Stream) -> None:
-    """Raise Forbidden unless the principal is an ADMIN, the stream's host, or None, which is the gateway itself."""
-    if principal is not None and principal.role is not Role.ADMIN and not principal.hosts(stream.host_id):
-        raise Forbidden("This is another host's stream")
 
 
 def _all(found: dict[int, Product], numbers: Sequence[int]) -> list[Product]:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from uuid import UUID
 
-from gateway.errors import Code, Forbidden, NotFound
+from gateway.errors import Code, Forbidden, NotFound, UnknownStream
 from gateway.postgres.database import Database
 from gateway.protocol.powers import Power
 from gateway.security.powers import powers
@@ -50,7 +50,7 @@ class Permissions:
     async def _host(self, live_id: str) -> str:
         for row in await self._database.query(HOST, live_id):
             return str(row["host"])
-        raise NotFound("There is no such stream")
+        raise UnknownStream
 
     async def _role(self, user_id: str) -> Role:
         with suppress(ValueError):

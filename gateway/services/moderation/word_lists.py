@@ -8,7 +8,7 @@ from pydantic import Field
 from tortoise.expressions import Q
 
 from gateway.concurrency.periodic import Periodic
-from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound, Unavailable
+from gateway.errors import Code, Conflict, GatewayError, InvalidPayload, NotFound, Unavailable, UnknownStream
 from gateway.keys import WORDS_LOCK
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -140,7 +140,7 @@ class WordLists:
         except UniqueError:
             raise Conflict("This word is listed there") from None
         except ForeignKeyError:
-            raise NotFound("There is no such stream") from None
+            raise UnknownStream from None
         await self.refresh()
         return _view(listed)
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from gateway.errors import NotFound
+from gateway.errors import UnknownStream
 from gateway.keys import Room
 from gateway.metrics import Metrics
 from gateway.realtime.logged import Place
@@ -87,7 +87,7 @@ class RoomCache(Generic[V]):
     async def _head(self, room: Room) -> Place:
         heads = await self._log.heads([room])
         if room not in heads:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         return heads[room].place
 
 

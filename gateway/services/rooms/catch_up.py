@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from gateway.concurrency.batcher import Batcher
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import NotFound, Unavailable, UnknownStream
 from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
 from gateway.services.rooms.log import RoomLog, Tail
@@ -58,7 +58,7 @@ class CatchUp:
 
 def _position(tail: Tail | None, since: Since | None) -> Position | Exception:
     if tail is None:
-        return NotFound("There is no such stream")
+        return UnknownStream()
     cursor, events = tail
     if since is None or since.epoch != cursor.epoch or not 0 <= cursor.seq - since.seq <= len(events):
         return Position(cursor, None)

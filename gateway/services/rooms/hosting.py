@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import Forbidden, UnknownStream
 from gateway.postgres.database import Database
 from gateway.security.principal import MODERATORS, STAFF, Principal
 
@@ -32,7 +32,7 @@ async def require_staff(database: Database, principal: Principal, stream_key: st
     Raises Forbidden, or NotFound for an unknown stream.
     """
     if await scope_of(database, principal, stream_key) is None and not await database.query(STREAM, stream_key):
-        raise NotFound("There is no such stream")
+        raise UnknownStream
 
 
 async def own_among(database: Database, host: UUID, keys: Sequence[str]) -> list[str]:

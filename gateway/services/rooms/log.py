@@ -1,4 +1,9 @@
-"""Room logs: the logged events of each room, in order. Used by all services that log or read events."""
+"""Room logs: the logged events of each room, in order. Used by all services that log or read events.
+
+There are three ways to log an event. `Outbox.change` and `append` are for most services. `next` and then `record` are
+for events whose payload contains their own place: announcements and deletions. Messages are logged by the database
+function `store_messages`, together with their rows.
+"""
 
 import asyncio
 import json
@@ -8,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import Unavailable, UnknownStream
 from gateway.keys import Room, chat_room, products_room, room_log_name, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol.events import CHAT_MESSAGE, CHAT_PINNED
@@ -145,13 +150,13 @@ class RoomLog:
     async def lock(self, room: Room) -> None:
         """Lock a room until the end of the transaction: nobody else takes places in it."""
         if not await self._database.query(LOCK, room_log_name(room)):
-            raise NotFound("There is no such stream")
+            raise UnknownStream
 
     async def next(self, room: Room) -> int:
         """Take the next place, within a transaction, which must fill it with `record`."""
         rows = await self._database.query(NEXT, room_log_name(room))
         if not rows:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         return int(rows[0]["seq"])
 
     async def record(self, room: Room, seq: int, event: str, payload: Payload) -> LogStamp:
@@ -171,7 +176,7 @@ class RoomLog:
         texts = [event.payload.model_dump_json() for event in outgoing]
         rows = await self._database.query(APPEND, names, [event.event for event in outgoing], texts)
         if len(rows) < len(outgoing):
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         stamps = [LogStamp.of(row) for row in rows]
         events = Counter(event.room for event in outgoing)
         for room, last in {event.room: stamp.seq for event, stamp in zip(outgoing, stamps, strict=True)}.items():
@@ -188,7 +193,7 @@ class RoomLog:
         async with self._database.guard("room_log.tail"):
             rows = await self._database.query(TAIL, room_log_name(room), seq, REPLAY)
         if not rows:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         cursor = Cursor(epoch=str(rows[0]["epoch"]), seq=rows[0]["head"])
         events = [
             Missed(

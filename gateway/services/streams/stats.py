@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from gateway.clocks import now
-from gateway.errors import NotFound
+from gateway.errors import UnknownStream
 from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -67,7 +67,7 @@ class Stats:
         async with self._database.guard("stats.read"):
             rows: list[dict[str, Any]] = await self._database.query(STATS, key, SKEW)
         if not rows:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         census = await self._presence.census(viewers_room(key))
         numbers = {name: value for name, value in rows[0].items() if name != "host_id"}
         stats = StreamStats(stream_key=key, viewers=census.count, at=now(), **numbers)

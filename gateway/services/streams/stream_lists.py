@@ -7,7 +7,7 @@ from datetime import timedelta
 from tortoise.expressions import Q
 
 from gateway.clocks import now
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import Unavailable, UnknownStream
 from gateway.keys import everyone_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -49,7 +49,7 @@ class StreamLists:
         async with self._database.guard("streams.get"):
             stream = await Stream.get_or_none(key=key)
         if stream is None:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         return view(stream)
 
     async def page(self, request: StreamQuery) -> StreamPage:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.clocks import now
-from gateway.errors import Code, Conflict, GatewayError, NotFound
+from gateway.errors import Code, Conflict, GatewayError, NotFound, UnknownStream
 from gateway.keys import viewers_room
 from gateway.postgres.database import Database
 from gateway.postgres.errors import UniqueError
@@ -76,7 +76,7 @@ class Streams:
         async with self._database.guard("streams.require"):
             exists = await Stream.exists(key=key)
         if not exists:
-            raise NotFound("There is no such stream")
+            raise UnknownStream
         if len(self._known) >= KNOWN:
             self._known.clear()
         self._known.add(key)

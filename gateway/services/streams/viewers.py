@@ -10,7 +10,7 @@ import structlog
 from gateway.clocks import now
 from gateway.concurrency.batcher import Batcher
 from gateway.concurrency.tasks import cancel
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import NotFound, Unavailable, UnknownStream
 from gateway.keys import STREAMING, Room, viewers_room
 from gateway.postgres.database import Database
 from gateway.protocol import events
@@ -233,4 +233,4 @@ class Viewers:
     async def _read_streams(self, keys: list[str]) -> list[Stream | NotFound]:
         async with self._database.guard("viewers.stream"):
             streams = {stream.key: stream for stream in await Stream.filter(key__in=set(keys))}
-        return [streams.get(key) or NotFound("There is no such stream") for key in keys]
+        return [streams.get(key) or UnknownStream() for key in keys]
