@@ -2,8 +2,8 @@
 
 The node runs in this process, on real servers, and clients use it over websockets and HTTP. The trace has the files of
 the project whose code runs between the first byte of a client and the last byte that clients get. Each walk is done
-several times. Files that every run enters must be drawn. Drawn files must be entered in some run. In some run the
-stations are entered in the drawn order, and each tool is entered first from the station above it, or from its tools.
+several times. Files that every run enters must be drawn. Drawn files must be entered in some run, tools by the station
+above them or by its other tools. In some run the stations are entered in the drawn order.
 """
 
 import json
@@ -53,7 +53,6 @@ class Trace:
     def __init__(self) -> None:
         self.files: dict[str, None] = {}  # in the order of their first entry
         self.calls: set[tuple[str, str]] = set()
-        self.first_callers: dict[str, str | None] = {}  # None: the event loop or the ground
 
     def __enter__(self) -> "Trace":
         sys.setprofile(self._entered)
@@ -70,10 +69,8 @@ class Trace:
         back = frame.f_back
         while back is not None and not _drawable(back.f_code.co_filename):
             back = back.f_back
-        caller = None if back is None else back.f_code.co_filename
-        self.first_callers.setdefault(name, caller)
-        if caller is not None and caller != name:
-            self.calls.add((caller, name))
+        if back is not None and back.f_code.co_filename != name:
+            self.calls.add((back.f_code.co_filename, name))
 
 
 @cache
@@ -87,7 +84,7 @@ class Walk(NamedTuple):
 
     orders: list[list[str]]  # the files of each run in the order of their first entry, without the ground
     calls: set[tuple[str, str]]  # which file calls which, in every run
-    first_callers: list[dict[str, str]]  # in each run, from which file another one is entered first
+    callers: dict[str, set[str]]  # which files call each, in some run
     files: set[str]  # all files that are crossed in every run, with the ground
 
     @classmethod
@@ -96,11 +93,10 @@ class Walk(NamedTuple):
         orders = [[name for name in map(_short, trace.files) if not name.startswith(GROUND)] for trace in traces]
         common = set.intersection(*(trace.calls for trace in traces))
         files = set.intersection(*(set(map(_short, trace.files)) for trace in traces))
-        first = [
-            {_short(name): _short(caller) for name, caller in trace.first_callers.items() if caller is not None}
-            for trace in traces
-        ]
-        return cls(orders, {(_short(one), _short(other)) for one, other in common}, first, files)
+        callers: dict[str, set[str]] = {}
+        for one, other in set.union(*(trace.calls for trace in traces)):
+            callers.setdefault(_short(other), set()).add(_short(one))
+        return cls(orders, {(_short(one), _short(other)) for one, other in common}, callers, files)
 
     @property
     def always(self) -> set[str]:
@@ -148,9 +144,8 @@ class Drawing(NamedTuple):
                 assert (other, one) in walk.calls, f"{one} hands the walk on to {other}: it is no tool"
         owners = {**{station: station for station in self.stations}, **self.tools}
         for tool, station in self.tools.items():
-            callers = {callers[tool] for callers in walk.first_callers if tool in callers}
-            found = {owners.get(caller, caller) for caller in callers}
-            assert station in found or not found, f"{tool} is drawn below {station} and entered from {found}"
+            found = {owners.get(caller, caller) for caller in walk.callers.get(tool, ())}
+            assert station in found or not found, f"{tool} is drawn below {station} and called from {found}"
 
 
 def _short(name: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -82,7 +83,7 @@ class EngineServer:
 
     def protocol_factory(self, http: HttpFactory, kind: Callable[..., Front] = Front) -> Callable[[], Front]:
         """Return the protocol factory of a listening socket; `http` makes aiohttp's protocol for other requests."""
-        return lambda: kind(self, http, self._fronts)
+        return partial(kind, self, http, self._fronts)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to the Socket.IO path: aiohttp's handler for every method."""
