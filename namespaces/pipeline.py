@@ -16,7 +16,7 @@ from gateway.keys import Room
 from gateway.logs import REQUEST, RequestId
 from gateway.metrics import Metrics
 from gateway.protocol import events
-from gateway.protocol.answers import error_event, failure, misfit
+from gateway.protocol.answers import error_event, failure, payload_error
 from gateway.protocol.bounds import check_event
 from gateway.protocol.wire import Payload, Request, Typed
 from gateway.realtime.members.registry import SocketRegistry
@@ -72,7 +72,7 @@ class Pipeline:
         count, seconds = shared.rates[Limit.JOIN]
         self._returns = ScopeLimit(f"return:{name}", count * RETURNS, seconds)
         self._refusals = RefusedRequests(shared.limiter, shared.rates[Limit.REFUSED])
-        self._undeclared: set[tuple[str, Code]] = set()  # that were logged
+        self._undeclared: set[tuple[str, Code]] = set()  # already logged
         self._timers: dict[tuple[str, str], Histogram] = {}  # by event and outcome, which both have few values
         self.deadlines = Deadlines(shared.handler_timeout.total_seconds())
 
@@ -88,8 +88,8 @@ class Pipeline:
         if route is None:
             event = "unknown"
         outcome = "ok"
-        request = RequestId()
-        token = REQUEST.set(request)
+        request_id = RequestId()
+        token = REQUEST.set(request_id)
         try:
             answer = await self._run(socket, event, route, args)
             if ack_id is not None:
@@ -100,13 +100,13 @@ class Pipeline:
             outcome = error.code
             if route is not None and error.code not in route.errors:
                 self._report_undeclared(event, error)
-            self._refuse(socket, args[0], ack_id, error, request)
+            self._refuse(socket, args[0], ack_id, error, request_id)
         except Exception as error:
             if isinstance(error, ConnectionResetError) and not socket.live:
                 outcome = "gone"  # the client has disconnected
             else:
                 outcome = Code.INTERNAL_ERROR
-                self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR), request)
+                self._refuse(socket, args[0], ack_id, GatewayError(Code.INTERNAL_ERROR), request_id)
                 log.exception("a handler failed", event_name=event, namespace=self._name)
         finally:
             REQUEST.reset(token)
@@ -131,26 +131,26 @@ class Pipeline:
         user_id = principal.user_id
         self._refusals.check(user_id)
         try:
-            route, ask = self._check(socket, route, args)
+            route, request = self._check(socket, route, args)
         except GatewayError:
             await self._charge_refusal(user_id)
             raise
         charged = self._scope_limits[event]
-        if route.enters is not None and self._room(route.enters(ask)) in socket.attending:
+        if route.enters is not None and self._room(route.enters(request)) in socket.attending:
             charged = self._returns
         try:
             with self.deadlines:
                 try:
                     await self._limiter.charge(charged.scope, user_id, charged.limit, charged.seconds)
                 except RateLimited as error:
-                    earlier = await self._above_the_limit(principal, route, ask, error)
+                    earlier = await self._above_the_limit(principal, route, request, error)
                     if earlier is not None:
                         return earlier
                     charged = self._returns
                 if route.service is not None:
-                    answer = await route.service(principal, ask)
+                    answer = await route.service(principal, request)
                 else:
-                    answer = await route.handler(socket, ask)
+                    answer = await route.handler(socket, request)
         except TimeoutError:
             raise Unavailable("handler") from None
         except GatewayError as error:
@@ -169,23 +169,23 @@ class Pipeline:
         """
         if route is None:
             raise GatewayError(Code.UNKNOWN_EVENT)
-        ask = parse(route.shape, args)
-        if route.room is not None and self._room(route.room(ask)) not in socket.joined:
+        request = parse(route.shape, args)
+        if route.room is not None and self._room(route.room(request)) not in socket.joined:
             raise NotInRoom
         if route.who is not EVERYONE and socket.principal.role not in route.who:
             raise Forbidden
-        return route, ask
+        return route, request
 
     async def _above_the_limit(
-        self, principal: Principal, route: Route, ask: Request, error: RateLimited
+        self, principal: Principal, route: Route, request: Request, error: RateLimited
     ) -> Payload | None:
         """Return the first answer to a repeated request, or None for a join that catches up, which has another limit.
 
         Raises RateLimited for all other requests.
         """
-        earlier = await route.repeated(principal, ask) if route.repeated else None
+        earlier = await route.repeated(principal, request) if route.repeated else None
         if earlier is None:
-            if route.resumes is None or not await route.resumes(ask):
+            if route.resumes is None or not await route.resumes(request):
                 self._shared.metrics.limited.labels(route.limit).inc()
                 raise error
             scope, limit, seconds = self._returns
@@ -207,12 +207,12 @@ class Pipeline:
         socket.send(name, Typed(type=name, data=answer))
 
     def _refuse(
-        self, socket: Socket, event: object, ack_id: int | None, error: GatewayError, request: RequestId
+        self, socket: Socket, event: object, ack_id: int | None, error: GatewayError, request_id: RequestId
     ) -> None:
         if ack_id is not None:
-            socket.answer(ack_id, failure(error, str(request)))
+            socket.answer(ack_id, failure(error, str(request_id)))
         else:
-            socket.send(events.ERROR, error_event(error, event, str(request)))
+            socket.send(events.ERROR, error_event(error, event, str(request_id)))
 
 
 def _free(route: Route, answer: Payload) -> bool:
@@ -231,7 +231,7 @@ def parse(shape: type[Request], args: Sequence[Any]) -> Request:
         raise InvalidPayload("An event takes exactly one JSON object")
     check_event(args[1])
     try:
-        ask: Request = shape.__pydantic_validator__.validate_python(args[1])  # as model_validate does, but faster
+        request: Request = shape.__pydantic_validator__.validate_python(args[1])  # as model_validate does, but faster
     except ValidationError as error:
-        raise misfit(error) from None
-    return ask
+        raise payload_error(error) from None
+    return request

@@ -22,7 +22,7 @@ from gateway.http.lines import send_lines
 from gateway.http.routes import Call, Cookie, Lines, Reply, Route
 from gateway.metrics import Metrics
 from gateway.postgres.connections import Databases
-from gateway.protocol.answers import misfit
+from gateway.protocol.answers import payload_error
 from gateway.protocol.bounds import MAX_BODY_VALUES, MAX_FIELDS, check_values
 from gateway.protocol.queries import Query
 from gateway.protocol.wire import Request
@@ -208,7 +208,7 @@ def parse_body(shape: type[Request], raw: bytes) -> Request:
     try:
         return shape.model_validate_json(raw)
     except ValidationError as error:
-        raise misfit(error) from None
+        raise payload_error(error) from None
 
 
 def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
@@ -225,7 +225,7 @@ def parse_query(shape: type[Query], query: Mapping[str, str]) -> Query:
     try:
         return shape.model_validate(given)
     except ValidationError as error:
-        raise misfit(error) from None
+        raise payload_error(error) from None
 
 
 def _refuse_nul(body: object) -> None:

@@ -75,7 +75,7 @@ class Farewell(Payload):
     retry_after_ms: int | None = Field(default=None, exclude_if=lambda v: v is None)
 
 
-def misfit(error: ValidationError) -> GatewayError:
+def payload_error(error: ValidationError) -> GatewayError:
     """Return the error for a request that does not match its shape.
 
     That is the error that a validator of the shape names, else InvalidPayload with at most MAX_DETAILS problems. Names

@@ -75,14 +75,14 @@ class Chat:
     # --- joining ------------------------------------------------------------------------------------------------------
 
     async def check_join(self, principal: Principal, live_id: str) -> None:
-        """Raise BANNED if somebody may not join a room, NotFound if there is no such room."""
+        """Raise BANNED if a user or guest may not join a room, NotFound if there is no such room."""
         await self._standing(principal, live_id)
 
-    async def resumes(self, ask: JoinRoom) -> bool:
+    async def resumes(self, request: JoinRoom) -> bool:
         """Return whether the log still has all events that the client missed."""
-        if ask.since is None:
+        if request.since is None:
             return False
-        return (await self._catch_up.position(chat_room(ask.live_id), ask.since)).events is not None
+        return (await self._catch_up.position(chat_room(request.live_id), request.since)).events is not None
 
     async def snapshot(self, principal: Principal, live_id: str, since: Since | None, members: int) -> Joined:
         """Return the ack of a join, for a socket that receives the room's events already. Raises BANNED."""
@@ -118,7 +118,7 @@ class Chat:
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
-    async def send(self, principal: Principal, ask: SendMessage) -> Sent:
+    async def send(self, principal: Principal, request: SendMessage) -> Sent:
         """Store a message, then publish it to the room; the answer means that it is committed.
 
         A client message id that the sender has used in this room gets the first answer again. After a cancellation the
@@ -131,22 +131,22 @@ class Chat:
             Unavailable: The database is unavailable, or too many messages wait.
         """
         try:
-            text = self._words.check(ask.live_id, ask.message)
+            text = self._words.check(request.live_id, request.message)
         except GatewayError:  # the word may have been listed after the first attempt
-            earlier = await self.repeated(principal, ask)
+            earlier = await self.repeated(principal, request)
             if earlier is None:
                 raise
             return earlier
-        draft = self._messages.draft(principal, ask, text)
-        return _sent(ask, await self._batches.call(draft, hash(draft.live_id)))
+        draft = self._messages.draft(principal, request, text)
+        return _sent(request, await self._batches.call(draft, hash(draft.live_id)))
 
-    async def repeated(self, principal: Principal, ask: SendMessage) -> Sent | None:
+    async def repeated(self, principal: Principal, request: SendMessage) -> Sent | None:
         """Return the first answer to a repeated message, None if it was not sent before. Raises Conflict."""
-        if ask.client_message_id is None:
+        if request.client_message_id is None:
             return None
         async with self._database.guard("chat.repeated"):
-            earlier = await self._messages.sent(ask.live_id, principal.user_id, ask.client_message_id)
-        return None if earlier is None else _sent(ask, earlier)
+            earlier = await self._messages.sent(request.live_id, principal.user_id, request.client_message_id)
+        return None if earlier is None else _sent(request, earlier)
 
     async def _store(self, drafts: list[Message]) -> Sequence[Placed | GatewayError]:
         """Store a batch, then publish the messages that are not repetitions."""
@@ -174,22 +174,22 @@ class Chat:
 
     # --- history ------------------------------------------------------------------------------------------------------
 
-    async def history(self, _principal: Principal, ask: History) -> HistoryPage:
+    async def history(self, _principal: Principal, request: History) -> HistoryPage:
         """Return a page of older messages, oldest first. Raises NotFound if `before` is no message of this room."""
         async with self._database.guard("chat.history"):
-            messages = await self._messages.page(ask.live_id, ask.before, ask.limit + 1)
-        page = messages[-ask.limit :]
-        return HistoryPage(messages=page, next_before=page[0].id if len(messages) > ask.limit else None)
+            messages = await self._messages.page(request.live_id, request.before, request.limit + 1)
+        page = messages[-request.limit :]
+        return HistoryPage(messages=page, next_before=page[0].id if len(messages) > request.limit else None)
 
 
-def _sent(ask: SendMessage, placed: Placed) -> Sent:
-    if placed.text is not None and not said(placed.text, ask.message):
+def _sent(request: SendMessage, placed: Placed) -> Sent:
+    if placed.text is not None and not said(placed.text, request.message):
         raise Conflict("This clientMessageId was used for another message")
     return Sent(
         id=placed.id,
         seq=placed.seq,
-        message=ask.message if placed.text is None else placed.text,  # None: deleted and no longer retained
-        client_message_id=ask.client_message_id,
+        message=request.message if placed.text is None else placed.text,  # None: deleted and no longer retained
+        client_message_id=request.client_message_id,
         timestamp=placed.timestamp,
         duplicate=not placed.fresh,
     )

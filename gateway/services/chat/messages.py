@@ -18,7 +18,7 @@ from gateway.services.chat.standing_errors import standing_error
 from gateway.services.rooms.log import REPLAY
 
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
-MAX_DIGITS = 19  # of a place: less than the database can count
+MAX_DIGITS = 19  # a place has fewer digits, so that it fits into bigint
 
 # One round trip and one transaction for any number of messages: see migrations/sql/.
 INSERT = """
@@ -35,7 +35,7 @@ LATEST = """
             SELECT id::text, seq, stream_key, sender_id, username, role, text, client_message_id, created_at,
                 NULL AS kind
             FROM messages WHERE stream_key = r.stream_key AND deleted_at IS NULL ORDER BY seq DESC LIMIT $2
-        ) said
+        ) sent
         UNION ALL
         SELECT $4 || e.seq, e.seq, r.stream_key, e.payload #>> '{data,userId}', e.payload #>> '{data,username}',
             e.payload #>> '{data,role}', e.payload #>> '{data,message}', NULL,
@@ -56,7 +56,7 @@ PLACE = "SELECT seq, stream_key FROM messages WHERE id = $1"  # no other conditi
 class Placed(NamedTuple):
     """A stored message. `fresh`: stored by this call, else it is a repetition.
 
-    `text` is the stored text, also of a deleted message as long as that is retained, else None. `stamp` is that of its
+    `text` is the stored text, for a deleted message as long as it is retained, else None. `stamp` is the stamp of its
     event, and `payload` the event as JSON without the stamp; both are None if the message is not fresh.
     """
 
@@ -70,22 +70,22 @@ class Placed(NamedTuple):
 
 
 class Messages:
-    """The messages of all rooms. `live_id` is the stream key everywhere."""
+    """Stores and reads messages. `live_id` is the stream key."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def draft(self, principal: Principal, ask: SendMessage, text: str) -> Message:
+    def draft(self, principal: Principal, request: SendMessage, text: str) -> Message:
         """Return a message without a place; `text` is the text to store."""
         return Message(
             id=str(uuid4()),
             seq=0,
-            live_id=ask.live_id,
+            live_id=request.live_id,
             user_id=principal.user_id,
             username=principal.username,
             role=principal.role,
             message=text,
-            client_message_id=ask.client_message_id,
+            client_message_id=request.client_message_id,
             timestamp=now(),
         )
 
@@ -94,7 +94,7 @@ class Messages:
 
         Return for each draft the stored message, NotFound if there is no such room, or the reason why its sender may
         not send there now. A client message id that the sender has used in the room before, or in an earlier draft, is
-        not stored again and gets the first message, whatever the sender's standing is now.
+        not stored again and gets the first message, regardless of the sender's standing now.
         """
         payloads = [event(draft).model_dump_json() for draft in drafts]
         rows = await self._database.query(
@@ -139,7 +139,7 @@ class Messages:
     async def _place(self, live_id: str, message_id: str) -> int:
         place = message_id.removeprefix(ANNOUNCEMENT)
         if place != message_id and place.isascii() and place.isdecimal() and len(place) < MAX_DIGITS:
-            return int(place)  # the oldest entry of the history that a client has may be an announcement
+            return int(place)  # the oldest entry of a client's history may be an announcement
         for row in await self._database.query(PLACE, uuid_of(message_id)):
             if row["stream_key"] == live_id:
                 return int(row["seq"])
@@ -160,10 +160,10 @@ def uuid_of(message_id: str) -> UUID:
 
 
 def _placed(row: dict[str, Any], draft: str = "") -> Placed:
-    """Return what `store_messages` or `sent_message` answers for a message; `draft` is the payload without a place."""
+    """Return a message from a row of `store_messages` or `sent_message`; `draft` is the payload without a place."""
     seq, stamp, payload = row["seq"], None, None
     if row["fresh"]:
-        # Encoded once for the log and the room: quotes within texts are escaped, so this is the field.
+        # The log and the room share one encoding. Quotes within texts are escaped, so the match is the field.
         stamp, payload = LogStamp.of(row), draft.replace('"seq":0', f'"seq":{seq}', 1)
     return Placed(str(row["id"]), seq, row["created_at"], row["text"], row["fresh"], stamp, payload)
 

@@ -9,8 +9,8 @@ from gateway.keys import Room
 from gateway.protocol.wire import Cursor, Missed, Since
 from gateway.services.rooms.log import RoomLog, Tail
 
-TOGETHER = 2000  # clients in one reading
-WAITING = 20_000  # clients without an answer; more would wait for too long
+BATCH = 2000  # clients in one reading
+WAITING = 20_000  # clients without an answer; further ones are refused with Unavailable
 FARTHEST = 2**63 - 1  # the last place that the database can count to
 
 
@@ -22,16 +22,16 @@ class Position(NamedTuple):
 
 
 class CatchUp:
-    """A client that arrives while a log is being read waits for the next reading, so that no event is missed."""
+    """Reads missed events. A client that asks during a reading waits for the next one, so that it misses no event."""
 
     def __init__(self, log: RoomLog) -> None:
         self._log = log
         self._readings: Batcher[tuple[Room, Since | None], Position] = Batcher(
-            "catch-up", self._read, most=TOGETHER, waiting=WAITING, unavailable=Unavailable
+            "catch-up", self._read, most=BATCH, waiting=WAITING, unavailable=Unavailable
         )
 
     async def position(self, room: Room, since: Since | None) -> Position:
-        """Return the cursor of the log, and all events after `since` if it is of this log and all are still stored.
+        """Return the cursor of the log, and all events after `since` if it has the same epoch and all are still stored.
 
         Raises NotFound for an unknown stream, and Unavailable.
         """
@@ -41,13 +41,13 @@ class CatchUp:
         """Refuse further requests."""
         await self._readings.close()
 
-    async def _read(self, asks: list[tuple[Room, Since | None]]) -> list[Position | Exception]:
+    async def _read(self, requests: list[tuple[Room, Since | None]]) -> list[Position | Exception]:
         oldest: dict[Room, int] = {}
-        for room, since in asks:
+        for room, since in requests:
             oldest[room] = min(oldest.get(room, FARTHEST), FARTHEST if since is None else max(0, since.seq))
         read = await asyncio.gather(*(self._tail(room, seq) for room, seq in oldest.items()))
         tails = dict(zip(oldest, read, strict=True))
-        return [_position(tails[room], since) for room, since in asks]
+        return [_position(tails[room], since) for room, since in requests]
 
     async def _tail(self, room: Room, seq: int) -> Tail | None:
         try:

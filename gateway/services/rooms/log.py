@@ -21,17 +21,17 @@ from gateway.protocol.wire import Cursor, Missed, Payload
 from gateway.realtime.logged import Head, LoggedEvent, LogStamp, Place, Read, Wanted, stamped
 from models.main.room import Room as RoomRow
 
-REPLAY = 300  # events that a returning client may have missed; for more, a fresh snapshot is less to send
+REPLAY = 300  # events that a returning client may have missed; above that a snapshot is smaller
 KEPT = 1000  # events of a room that stay in its log
-WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events of which nothing is left without their text
+WITH_TEXT = (CHAT_MESSAGE, CHAT_PINNED)  # events that are empty without their text
 LOCK_TIMEOUT = 2.0  # s to wait for the room on this node: as long as for the database
-TRIM = 64  # a room is trimmed once in so many events, by so many rows
+TRIM = 64  # events after which a room is trimmed, and rows that this deletes
 
 NEXT = "UPDATE rooms SET seq = seq + 1 WHERE name = $1 RETURNING seq"
 
 LOCK = "SELECT name FROM rooms WHERE name = $1 FOR NO KEY UPDATE"
 
-# What is stored under `created_at` is the time of the commit, as far as a statement can tell: the room is locked.
+# `created_at` is the time of the commit, as far as a statement can know it, because the room is locked.
 RECORD = """
     INSERT INTO room_events (room, seq, event, payload, created_at)
     VALUES ($1, $2, $3, $4::text::jsonb, clock_timestamp())
@@ -40,7 +40,7 @@ RECORD = """
     ) AS began
 """
 
-# In the order of their names, so that two who need the same rooms never wait for each other.
+# Rooms are locked in the order of their names, so that two transactions cannot deadlock.
 APPEND = """
     WITH given AS (
         SELECT g.*, row_number() OVER (PARTITION BY g.room ORDER BY g.ordinal) AS step
@@ -77,7 +77,7 @@ HEADS = """
     FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key WHERE r.name = ANY ($1)
 """
 
-# A message whose text is gone holds its place, and so does a pin of it; its deletion is an event of its own.
+# A message without text keeps its place, and so does a pin of it; its deletion is an event of its own.
 AFTER = """
     SELECT r.epoch, s.started_at AS began, e.seq, e.event, e.created_at AS at,
         CASE WHEN e.event = ANY ($4) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
@@ -116,15 +116,15 @@ class Tail(NamedTuple):
 
 
 async def open_rooms(stream_key: str) -> None:
-    """Begin the logs of a new stream's rooms, within the transaction that creates the stream."""
+    """Create the logs of a new stream's rooms, within the transaction that creates the stream."""
     for room in (chat_room(stream_key), products_room(stream_key), viewers_room(stream_key)):
         await RoomRow.create(name=room_log_name(room), stream_id=stream_key)
 
 
 class RoomLog:
-    """Use everything but the reads (`tail`, `heads`, `after`, `read`) within `database.guard`.
+    """Writes and reads the logs of rooms. Raises NotFound for a room of an unknown stream.
 
-    Raises NotFound for a room of an unknown stream.
+    Call all methods except the reads (`tail`, `heads`, `after`, `read`) within `database.guard`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -135,8 +135,8 @@ class RoomLog:
     async def local_lock(self, *rooms: Room) -> AsyncIterator[None]:
         """Serialize the transactions of this node that take places in the same room.
 
-        The lock of the room's row would do that, too, but a transaction that waits for it holds a connection that
-        others could use. Raises Unavailable after LOCK_TIMEOUT.
+        The lock of the room's row does that, too, but a transaction that waits for it occupies a connection. Raises
+        Unavailable after LOCK_TIMEOUT.
         """
         async with AsyncExitStack() as locks:
             try:
@@ -148,7 +148,7 @@ class RoomLog:
             yield
 
     async def lock(self, room: Room) -> None:
-        """Lock a room until the end of the transaction: nobody else takes places in it."""
+        """Lock a room until the end of the transaction: no other transaction takes places in it."""
         if not await self._database.query(LOCK, room_log_name(room)):
             raise UnknownStream
 
@@ -160,7 +160,7 @@ class RoomLog:
         return int(rows[0]["seq"])
 
     async def record(self, room: Room, seq: int, event: str, payload: Payload) -> LogStamp:
-        """Store an event in the place that was taken for it, within the same transaction; return its stamp."""
+        """Store an event in a place from `next`, within the same transaction; return its stamp."""
         rows = await self._database.query(RECORD, room_log_name(room), seq, event, payload.model_dump_json())
         await self.trim(room, seq)
         return LogStamp.of(rows[0])
@@ -184,7 +184,7 @@ class RoomLog:
         return stamps
 
     async def trim(self, room: Room, seq: int, events: int = 1) -> None:
-        """Delete old events, once in a while: `seq` is the last of `events` new places."""
+        """Delete old events, once in TRIM places: `seq` is the last of `events` new places."""
         if seq % TRIM < events and seq > KEPT:
             await self._database.query(FORGET, room_log_name(room), seq - KEPT)
 
