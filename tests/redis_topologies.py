@@ -203,7 +203,7 @@ class ClusterTopology(_Topology):
             server.ask("FLUSHALL")
 
     def introduce(self, server: Process, to: Process) -> None:
-        """Make a server known to another, also to one that was told to forget it."""
+        """Add a server to the cluster map of another, also after the other had to forget it."""
         to.ask("CLUSTER", "MEET", "127.0.0.1", server.port, self._buses[self.servers.index(server)])
 
     def _form(self) -> None:

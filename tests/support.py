@@ -128,7 +128,7 @@ class Databases:
 class Keyspaces:
     """Hands out the logical databases of the session's Redis: each is empty and used by nobody else.
 
-    Channels are shared by all of them: nodes of two tests at the same time hear each other's broadcasts.
+    Channels are shared by all of them: concurrent tests receive each other's broadcasts.
     """
 
     def __init__(self, redis: RedisProcess) -> None:

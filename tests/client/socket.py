@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Recorder(NamedTuple):
-    """One event as the client heard it; `payload` is its only argument (None without one) but for the offset."""
+    """One event as the client received it; `payload` is its only argument (None without one) but for the offset."""
 
     event: str
     payload: Any
@@ -41,7 +41,7 @@ class FailedError(Exception):
 
 
 class ClientSocket:
-    """One socket of the official client, with a mailbox of what it heard and has not been asked for yet."""
+    """One socket of the official client, with a mailbox of the received events that no test has read yet."""
 
     def __init__(self, client: "Client", name: str) -> None:
         self._client = client
@@ -54,7 +54,7 @@ class ClientSocket:
         self.reason: str | None = None
         self.mailbox: list[Recorder] = []
         self.lifecycle: list[dict[str, Any]] = []
-        self.listener: Callable[[dict[str, Any]], None] | None = None  # hears everything instead of the mailbox
+        self.listener: Callable[[dict[str, Any]], None] | None = None  # gets every event instead of the mailbox
 
     def __repr__(self) -> str:
         return f"<ClientSocket {self.name}>"
@@ -88,7 +88,7 @@ class ClientSocket:
         """Emit `size` bytes, which no event takes."""
         self._client.tell("emitBytes", name=self.name, event=event, size=size)
 
-    # --- what is heard ---------------------------------------------------------------------------------------------
+    # --- received events -------------------------------------------------------------------------------------------
 
     async def expect(
         self, event: str, match: Callable[[Any], bool] | None = None, *, within: float = PATIENCE, **data: Any
@@ -113,7 +113,7 @@ class ClientSocket:
         return received.payload
 
     def refute(self, event: str, **data: Any) -> None:
-        """Nothing of this kind was heard. Ask after a fence: something that must arrive later on this socket."""
+        """Assert that no such event was received. Call it after a fence: an event that must arrive later."""
         found = self.take(event, **data)
         assert not found, f"{self} heard {event} {found}"
 
@@ -124,7 +124,7 @@ class ClientSocket:
         return [received.payload for received in found]
 
     async def expect_all(self, event: str, count: int, *, within: float = PATIENCE) -> list[Any]:
-        """Wait until `count` events of this name were heard and give their payloads in order."""
+        """Wait until `count` events of this name were received and return their payloads in order."""
 
         def ready() -> bool | None:
             return sum(received.event == event for received in self.mailbox) >= count or None

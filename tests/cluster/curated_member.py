@@ -52,7 +52,7 @@ class CuratedReader(RoomReader):
             self.happened(**event)
 
     def received(self, message: dict[str, Any]) -> None:
-        """Nothing: it was told as an event."""
+        """Do nothing: the change was received as an event."""
 
     def published(self, event: str, data: dict[str, Any], seq: int) -> None:
         """Apply a broadcast of the room."""
@@ -96,7 +96,7 @@ class CuratedReader(RoomReader):
 
 
 class CuratedMember(WireMember):
-    """One who reads all that the room hears, and repeats what they ask for until it is answered."""
+    """A member who reads all events of the room, and repeats each request until it is answered."""
 
     reading: CuratedReader
 

@@ -21,7 +21,7 @@ class Member(Protocol):
 
     key: str  # of its room
     reading: RoomReader
-    warned: int  # how often it was told that its node stops
+    warned: int  # number of `server:shutdown` events
     connects: int
     recovered: int  # connects that went on as the same socket
     wrongs: list[str]  # what no server should have said to it

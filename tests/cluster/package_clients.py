@@ -1,4 +1,4 @@
-"""Clients of the package `@dorami/client` in a Node process, what they heard, and a check that they missed nothing."""
+"""Clients of the package `@dorami/client` in a Node process, with a check that they missed nothing."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ LINE = 1 << 20  # bytes of the longest line that the driver writes
 
 @dataclass
 class Recorder:
-    """What one client has heard and sent, and how its connection was."""
+    """The received and sent messages of one client, and the states of its connection."""
 
     messages: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     statuses: list[tuple[str, str | None]] = field(default_factory=list)
@@ -116,7 +116,7 @@ class PackageClients:
 
 
 def check_received(messages: list[tuple[int, str]], stored: dict[str, int], who: str) -> None:
-    """Everything that was stored was heard, once, and in the order of the log."""
+    """Check that every stored message was received once, in the order of the log."""
     seqs = [seq for seq, _ in messages]
     assert seqs == sorted(set(seqs)), f"{who} heard something twice or out of order"
     received = {named: seq for seq, named in messages}

@@ -135,7 +135,7 @@ class Shop:
         return await self.client.connect(self.urls[node], namespace, token=person.token, **how)
 
     async def office(self, admin: Person, *, node: int = 0) -> ClientSocket:
-        """Return a socket of an administrator that hears of orders and jobs: a node answers a connect before that."""
+        """Return a socket of an administrator that gets orders and jobs: a node answers a connect before that."""
         socket = await self.connect(admin, "/", node=node)
         await socket.call("join:orders")
         return socket

@@ -44,7 +44,7 @@ async def arrive(stack: AsyncExitStack, shop: Shop, token: str) -> list[RawSocke
 
 
 async def gone(sockets: list[RawSocket], since: float) -> None:
-    """All are told that they were revoked, and closed, soon."""
+    """Check that all sockets get `auth:revoked` and are closed, soon."""
     await asyncio.gather(*(raw.closed(within=allowed(10.0)) for raw in sockets))
     assert time.monotonic() - since < allowed(SOON)
     assert all(any('"auth:revoked"' in packet for packet in raw.received) for raw in sockets)

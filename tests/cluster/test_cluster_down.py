@@ -40,7 +40,7 @@ def forget(cluster: ClusterTopology) -> None:
 
 
 def meet(cluster: ClusterTopology) -> None:
-    """Who was forgotten can be known again after a minute, in which all others are told to forget it, too."""
+    """Add the second master again, after the minute in which servers refuse a forgotten one."""
     second = cluster.masters[1]
 
     def met() -> bool:

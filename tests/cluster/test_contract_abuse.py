@@ -62,7 +62,7 @@ class Room:
         self.witnesses = witnesses
 
     async def unharmed(self) -> None:
-        """Both witnesses can still speak and are heard on both nodes."""
+        """Check that both witnesses can still send, and that both nodes deliver it."""
         for witness in self.witnesses:
             sent = await witness.call("chat:send-message", {"liveId": self.key, "message": "unharmed"})
             for hearer in self.witnesses:

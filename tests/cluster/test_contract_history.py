@@ -215,7 +215,7 @@ async def test_an_old_cursor_gets_a_new_snapshot(shop: Shop) -> None:
 
 
 async def test_no_event_is_missed_between_cursor_and_broadcasts(shop: Shop) -> None:
-    """Joins while others talk: replay plus what is heard afterwards is every message once, in order."""
+    """Joins while others send: the replayed and the later events together are every message once, in order."""
     key = await shop.stream()
     talkers = [await shop.chatter(key, node=number % 2) for number in range(3)]
     cursor = (await talkers[0].call("chat:join-room", {"liveId": key}))["cursor"]

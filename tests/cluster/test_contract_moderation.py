@@ -41,7 +41,7 @@ async def code_of(answer: Any) -> str:
 
 
 async def put_out(socket: ClientSocket, **banned: Any) -> None:
-    """Told of a ban and disconnected, soon."""
+    """Check that a socket gets its ban and is disconnected, soon."""
     await socket.expect("chat:banned", within=SOON, **banned)
     assert await socket.ended(within=SOON) == "io server disconnect"
 

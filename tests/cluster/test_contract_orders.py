@@ -1,4 +1,4 @@
-"""The wire contract of orders: bought over HTTP on one node, heard on both by the room and by administrators."""
+"""The wire contract of orders: ordered over HTTP on one node, received on both by the room and by administrators."""
 
 import asyncio
 from typing import Any
@@ -121,7 +121,7 @@ async def test_only_administrators_receive_events_of_orders(shop: Shop) -> None:
     office, other = await shop.office(boss), await shop.connect(await shop.person("MODERATOR"), "/")
     await shop.buy(ann, cup)
     await office.expect("order:new", userId=ann.id)
-    # What they missed while they were away, they hear when they come back, as the same socket.
+    # A recovered socket receives the events that it missed.
     await office.drop()
     missed = await shop.buy(ann, cup)
     await office.reconnect(url=shop.urls[1])

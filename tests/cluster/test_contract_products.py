@@ -1,4 +1,4 @@
-"""The wire contract of `/`: products changed over HTTP on one node are heard on both, and who follows them."""
+"""The wire contract of `/`: changes of products over HTTP on one node reach both, and the members of the rooms."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The wire contract, sessions over HTTP: who a page is told that it is, and by which of several cookies."""
+"""The wire contract, sessions over HTTP: the user of a page, and which of several cookies is used."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -34,7 +34,7 @@ async def live_stream(shop: Shop) -> str:
 
 
 async def received(socket: ClientSocket) -> list[dict[str, Any]]:
-    """Return the payloads of EVENTS as a socket has heard them."""
+    """Return the payloads of EVENTS as a socket received them."""
     return [await socket.expect(event) for event in EVENTS]
 
 

@@ -87,7 +87,7 @@ class Room:
     # --- the check ----------------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
-        """Everybody shows what is stored, as soon as they have heard all of it."""
+        """Check that every member shows the stored messages after receiving all events."""
         connection = await asyncpg.connect(self._park.postgres.url)
         try:
             await self._settle(connection)
@@ -114,7 +114,7 @@ class Room:
         assert not self._park.tracebacks()
 
     async def _settle(self, connection: Any) -> None:
-        """Let pins end that are to end, and wait until everybody has heard the last event."""
+        """Wait for the end of temporary pins, and until every member has received the last event."""
         due = "SELECT count(*) FROM pins WHERE stream_key = $1 AND ends_at IS NOT NULL"
         await connection.execute("UPDATE pins SET ends_at = now() WHERE stream_key = $1 AND ends_at > now()", self.key)
         async with time_limit(SETTLE):

@@ -43,7 +43,7 @@ class Studio:
     async def receive(
         self, socket: ClientSocket, job_id: str, *states: str, within: float = 30
     ) -> list[dict[str, Any]]:
-        """All that a socket hears of a job until it comes to one of these states."""
+        """Return the events of a job on a socket until the job has one of these states."""
         received: list[dict[str, Any]] = []
         while not received or received[-1]["status"] not in states:
             published = await socket.expect(UPDATE, id=job_id, within=within)

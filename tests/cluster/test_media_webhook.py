@@ -1,4 +1,4 @@
-"""The media server starts and stops streams by signed messages, as everybody who watches them hears."""
+"""The media server starts and stops streams by signed messages, and their viewers receive it."""
 
 import json
 import secrets

@@ -38,7 +38,7 @@ async def test_without_offsets_logged_events_have_one_argument(shop: Shop, trans
 
 
 async def test_clients_without_offsets_are_not_recovered(shop: Shop) -> None:
-    """It could not say what it has heard; it catches up by `since`."""
+    """It has no offset to send; it catches up by `since`."""
     ann = await shop.person()
     socket = await shop.client.connect(shop.urls[0], "/chat", auth={"token": ann.token, "offset": False})
     assert socket.pid is None

@@ -84,7 +84,7 @@ async def test_readiness_matches_the_answers_to_requests(open_faulty_cluster: Op
 
 
 async def test_a_frozen_database_costs_only_its_first_callers(open_faulty_cluster: OpenFaultyCluster) -> None:
-    """Who comes while it is known to be away is told at once, over HTTP and at the handshake."""
+    """During a known outage requests are refused immediately, over HTTP and at the handshake."""
     async with open_faulty_cluster(1, DATABASE_TIMEOUT="1s") as cluster, aiohttp.ClientSession() as http:
         url = cluster.shop.urls[0]
 

@@ -203,7 +203,7 @@ async def test_products_and_viewers_are_restored(shop: Shop) -> None:
     another = await shop.viewer(key, node=0)
     await viewer.expect("stream:viewer:update", viewerCount=2)
     await another.disconnect()
-    await shop.stream()  # which everybody on `/` hears of
+    await shop.stream()  # `upcoming:updated` to every socket on `/`
     await shopper.expect("upcoming:updated")
 
 

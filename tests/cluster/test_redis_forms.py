@@ -57,7 +57,7 @@ async def test_messages_flow_after_a_master_is_lost(
         for number in itertools.count():
             talker = talkers[number % 6]
             sent.append((await talker.call("chat:send-message", {"liveId": key, "message": f"{number}"}))["id"])
-            await talker.expect("chat:message", id=sent[-1])  # its own node's people hear it at once
+            await talker.expect("chat:message", id=sent[-1])  # members on its own node receive it immediately
             there = there or (time.monotonic() if promoted(topology, lost) else 0.0)
             try:
                 await talkers[(number + 1) % 6].expect("chat:message", within=0.3, id=sent[-1])
@@ -67,7 +67,7 @@ async def test_messages_flow_after_a_master_is_lost(
                 if there:
                     break
         print(f"flows again {time.monotonic() - there:.2f} s after the promotion, {len(sent)} messages were sent")
-        for ear in ears:  # what was acked is heard by everybody, once and in order, whatever Redis did
+        for ear in ears:  # all members receive every acked message once and in order
             received = await ear.expect_all("chat:message", len(sent))
             assert [event["data"]["id"] if "data" in event else event["id"] for event in received] == sent
 

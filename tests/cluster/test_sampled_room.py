@@ -25,7 +25,7 @@ async def say(socket: ClientSocket, key: str, text: str, times: int) -> list[int
 
 
 class Viewer:
-    """What a stock client heard of a sampled room."""
+    """The events of a sampled room that a stock client received."""
 
     def __init__(self, socket: ClientSocket) -> None:
         self._socket = socket
@@ -44,7 +44,7 @@ class Viewer:
         return self
 
     def knows(self, last: int) -> bool:
-        """Whether everything up to a place was shown or told of."""
+        """Whether every place up to this one was shown or counted by `chat:sampled`."""
         told = {seq for each in self.told for seq in range(each["fromSeq"], each["toSeq"] + 1)}
         return set(range(1, last + 1)) <= told | set(self.seqs)
 

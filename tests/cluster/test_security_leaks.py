@@ -24,7 +24,7 @@ ORIGIN = "https://shop.example"
 
 
 class Run:
-    """A visit to some nodes that keeps in mind what must not be found, and what was told in errors."""
+    """A visit to some nodes; it collects the secrets that must not be found, and the texts of errors."""
 
     def __init__(self, http: aiohttp.ClientSession, urls: list[str]) -> None:
         self._http = http

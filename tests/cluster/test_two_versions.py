@@ -119,7 +119,7 @@ async def in_time_zone(database_url: str, zone: str) -> None:
 
 
 async def all_talk(members: list[Member], rounds: int) -> None:
-    """Everybody says something so often, and everybody hears all of it, once and in order, on whichever node."""
+    """Let every member send so many messages; check that all receive them once and in order, on both nodes."""
     for _ in range(rounds):
         said = await asyncio.gather(
             *(m.socket.call("chat:send-message", {"liveId": m.key, "message": "x"}) for m in members)
@@ -127,5 +127,5 @@ async def all_talk(members: list[Member], rounds: int) -> None:
         seqs = {answer["seq"] for answer in said}
         now = datetime.now(UTC)
         assert all(abs(datetime.fromisoformat(answer["timestamp"]) - now) < timedelta(minutes=5) for answer in said)
-        await until(lambda: all(seqs <= set(m.received) for m in members), what="everybody hears everything")  # noqa: B023
+        await until(lambda: all(seqs <= set(m.received) for m in members), what="every member receives every message")  # noqa: B023
     assert all(m.received == sorted(set(m.received)) for m in members)

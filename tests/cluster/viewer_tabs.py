@@ -15,7 +15,7 @@ ANSWER = 5.0  # s
 
 
 class Tab:
-    """A tab of somebody who watches a stream; it notes every number it is told."""
+    """A tab of a viewer; it records every viewer count."""
 
     def __init__(self, person: Person, key: str, node: int) -> None:
         self.person = person

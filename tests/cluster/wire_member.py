@@ -127,7 +127,7 @@ class WireMember:
             self.ready.set()
 
     async def _join(self) -> None:
-        """Ask to be let in. The answer is dealt with where it arrives: what follows it is heard by who is in."""
+        """Send CONNECT. The answer is handled where it arrives, because the events after it are for a member."""
         answer = await self._send("chat:join-room", {"liveId": self.key, **self.reading.since()})
         answer.add_done_callback(self._joined)
 

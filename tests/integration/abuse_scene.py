@@ -51,13 +51,13 @@ class Say(Request):
 
 
 class Said(Payload):
-    """Its answer, and what everybody hears."""
+    """The answer, and the event that all members get."""
 
     text: str
 
 
 class AbuseNamespace(Namespace):
-    """Everybody hears what anybody says; two more events go wrong."""
+    """Broadcasts every message to all members; two more events fail."""
 
     name = "/lounge"
 
@@ -187,7 +187,7 @@ async def listening(echo: Echo) -> AsyncIterator[None]:
 
 
 class Visitor(Protocol):
-    """A client that says anything. Whatever it does, it hears packets until it is closed."""
+    """A client that sends anything. It receives packets until it is closed."""
 
     received: list[str]
 

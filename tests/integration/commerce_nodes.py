@@ -1,4 +1,4 @@
-"""A shop on a real PostgreSQL for the tests of what sells: two nodes' services, people, and what the rooms heard."""
+"""A shop on a real PostgreSQL for the tests of commerce: two nodes' services, people, and the events of the rooms."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,7 +66,7 @@ class Node:
 
 
 class CommerceNodes:
-    """One stream, sold by two nodes that share a database and are heard together."""
+    """One stream, sold by two nodes that share a database and a recorder of broadcasts."""
 
     def __init__(self, database: Database, redis: RedisClient, metrics: Metrics) -> None:
         self.received = Recorder()

@@ -19,7 +19,7 @@ from tests.timing import PATIENCE, allowed, time_limit, until
 
 
 class Echo:
-    """A running server. What it saw: `opened`, `heard` (sid, text) in order, `ended` sid → reason."""
+    """A running server, with its records: `opened`, received (sid, text) in order as `heard`, `ended` sid → reason."""
 
     def __init__(self, engine: EngineServer, metrics: Metrics) -> None:
         self.engine = engine

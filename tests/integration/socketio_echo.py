@@ -1,4 +1,4 @@
-"""A Socket.IO server in this process: our engine, rooms and server, with namespaces that repeat what they are told."""
+"""A Socket.IO server in this process: our engine, rooms and server, with namespaces that echo events."""
 
 import contextlib
 import json

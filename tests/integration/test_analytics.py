@@ -1,4 +1,4 @@
-"""The analytics database: every fact counted once, whatever dies between two commits, and what is told of them."""
+"""The analytics database: every fact counted once, whatever dies between two commits, and its answers."""
 
 import asyncio
 import subprocess

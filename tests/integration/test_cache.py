@@ -21,7 +21,7 @@ KEY = "one"
 
 
 class Source:
-    """What is cached: a number that changes, and takes as long to load as it is told to."""
+    """The cached value: a number that changes, and takes a given time to load."""
 
     def __init__(self) -> None:
         self.value = 1
@@ -252,7 +252,7 @@ async def test_reads_bypass_the_cache_while_redis_is_away(
     assert await asyncio.gather(*(one.read(KEY, source.load) for _ in range(10))) == [1] * 10
     assert source.loads == 2
     source.value = 2
-    await one.drop(KEY)  # which Redis will only hear when it is back, with the old value
+    await one.drop(KEY)  # which Redis gets only after its outage, with the old value
     own_redis.start()
     assert await one.read(KEY, source.load) == 2
 

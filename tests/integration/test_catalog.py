@@ -40,7 +40,7 @@ VIEWS = ProductViews("USD")
 
 
 class Shop:
-    """One stream's products, changed by two nodes that share a database and hear each other."""
+    """One stream's products, changed by two nodes that share a database and a recorder of broadcasts."""
 
     def __init__(self, database: Database, redis: RedisClient) -> None:
         self.received = Recorder()

@@ -31,7 +31,7 @@ KEY = "demo"
 
 
 class ChatCluster:
-    """One stream's chat, served by two nodes that share a database and hear each other."""
+    """One stream's chat, served by two nodes that share a database and a recorder of broadcasts."""
 
     def __init__(self, database: Database, redis: RedisClient) -> None:
         self.database = database
@@ -59,7 +59,7 @@ class ChatCluster:
         return await self.chat.snapshot(principal(), KEY, before, members=1)
 
     def published(self) -> list[dict[str, Any]]:
-        """Return the data of the messages that the room heard."""
+        """Return the data of the messages that the room received."""
         return [payload["data"] for payload in self.received.named("chat:message")]
 
 

@@ -53,7 +53,7 @@ class StockClient:
         self.bytes = 0
 
     async def read(self) -> dict[str, Any]:
-        """Give the next thing that it heard."""
+        """Return the next received message."""
         assert self._process.stdout is not None
         async with time_limit():
             line: dict[str, Any] = json.loads(await self._process.stdout.readline())

@@ -35,7 +35,7 @@ KEPT = timedelta(days=90)
 
 
 class CurationCluster:
-    """A stream's chat on two nodes that share a database and hear each other, and its people."""
+    """A stream's chat on two nodes that share a database and a recorder of broadcasts, and its people."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

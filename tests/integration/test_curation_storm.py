@@ -1,4 +1,4 @@
-"""A room in which many write, delete, clear, restore and pin at once: members hear what is stored."""
+"""A room in which many write, delete, clear, restore and pin at once: events and stored messages agree."""
 
 import asyncio
 import json
@@ -98,7 +98,7 @@ class Moderators:
 
 
 class Onlooker:
-    """What a client shows that has heard every event of the room, and read again what was said to be back."""
+    """The messages that a client shows after every event of the room and after reading restored messages."""
 
     def __init__(self, stored: dict[int, Message]) -> None:
         self._stored = stored  # by place

@@ -290,7 +290,7 @@ async def test_a_slow_reader_is_dropped_by_bytes_with_bounded_memory() -> None:
 
 
 async def test_a_slow_reader_is_dropped_within_one_burst_without_disturbing_the_broadcast() -> None:
-    """The room must not change under the loop that sends to it: the end is told after the burst."""
+    """The room must not change under the loop that sends to it: the end is handled after the burst."""
     options = replace(OPTIONS, max_send_buffer=65_536)
     async with echo_server(options) as echo, connected(echo, receive_buffer=2048) as (client, connection):
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]

@@ -258,7 +258,7 @@ async def test_foreign_messages_on_channels_are_ignored(pair: list[Node], room: 
     assert a.fanout.healthy
     await a.fanout.notify(StreamEnded("demo"))
     async with time_limit():
-        await published.wait()  # by the one that heard all of them on the channel of notices alone
+        await published.wait()  # by the node that received all of them on the channel of notices alone
     assert isinstance(b.fanout, RedisFanout)
     ignored = b.fanout._metrics.notices_ignored
     for reason in ("unknown", "malformed"):  # other tests may publish on the channel of notices, too

@@ -44,7 +44,7 @@ class Ended:
 
 
 class Published:
-    """What the nodes are told."""
+    """The notices of the nodes."""
 
     def __init__(self) -> None:
         self.losses: int | None = 0
@@ -97,13 +97,13 @@ class Bench:
         return running
 
     async def overdue(self, job: Job) -> None:
-        """Nobody was heard of for long enough."""
+        """Let the lease of a job end in the database."""
         connection = await asyncpg.connect(self.url)
         await connection.execute("UPDATE jobs SET due_at = now() - interval '1 second' WHERE id = $1", UUID(job.id))
         await connection.close()
 
     async def take_for_dead(self, runner: JobRunner, job: Job) -> None:
-        """Look twice, so far apart that a living run would have been heard of."""
+        """Look twice, with a pause in which a running job renews its lease."""
         await runner.requeue_due()
         assert (await self.jobs.get(job.id)).status == "RUNNING", "one look is not enough"
         runner._silent = dict.fromkeys(runner._silent, time.monotonic() - CONFIRM)
@@ -199,7 +199,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_stays_cancelled(benc
 
 async def test_a_dead_run_is_restarted_by_another_worker(bench: Bench) -> None:
     job = await bench.create()
-    slow = await bench.begin(job)  # not dead, only not heard of
+    slow = await bench.begin(job)  # not dead, but silent
     await bench.overdue(job)
     other = bench.worker()
     await bench.take_for_dead(other, job)

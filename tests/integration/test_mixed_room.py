@@ -1,4 +1,4 @@
-"""A room of many, by every transport: all hear the same in the same order, and answers stand where they belong."""
+"""A room of many, by every transport: all receive the same in the same order, with each answer at its position."""
 
 import asyncio
 import json

@@ -385,7 +385,7 @@ async def test_no_message_is_stored_after_a_sanction_returns(
     assert await Message.all().count() == stored > 0
 
 
-# --- what the room hears --------------------------------------------------------------------------------------------
+# --- events of the room ---------------------------------------------------------------------------------------------
 
 
 async def test_a_ban_everywhere_waits_for_concurrent_messages(

@@ -1,4 +1,4 @@
-"""Orders on a real PostgreSQL: all or nothing, each once, never more than there is, and what the rooms hear of it."""
+"""Orders on a real PostgreSQL: all or nothing, each once, never more than the stock, and the events in the rooms."""
 
 import asyncio
 import json

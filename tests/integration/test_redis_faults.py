@@ -298,7 +298,7 @@ async def test_presence_and_limits_during_and_after_an_outage(pair: list[Node], 
         return bool(await a.redis.client.hgetall(presence(ROOM)) == expected)
 
     await until(published)
-    assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # mina left before sora was told
+    assert await b.presence.census(ROOM) == Census(2, 2, changed=False)  # the leave of mina is in the census
     assert (await a.limiter.charge("chat", "mina", 20, 10.0)).remaining == 19
 
 

@@ -80,7 +80,7 @@ async def test_a_join_after_a_change_includes_it(commerce: CommerceNodes) -> Non
 
 
 async def test_a_cached_value_is_at_least_as_new_as_the_cursor(commerce: CommerceNodes) -> None:
-    """Products change all the time: a joining client finds each no older than what they will hear next."""
+    """Products change all the time: a joining client gets each no older than before its next event."""
     cup = await commerce.product(stock=1000)
 
     async def change() -> None:

@@ -1,4 +1,4 @@
-"""What an operator is told of a server that refuses a node: wrong passwords and certificates."""
+"""The messages to an operator about a server that refuses a node: wrong passwords and certificates."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""Which sockets are told of a mute and put out by a ban, also when the notice is lost or comes too early."""
+"""Which sockets get a mute and which a ban ends, also when the notice is lost or too early."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A node that alone does not hear Redis is told from an outage for all, whatever the phases of what nodes ask."""
+"""A deaf node is distinguished from an outage for all nodes, whatever the phases of their probes."""
 
 import random
 
@@ -7,7 +7,7 @@ import pytest
 from gateway.services.nodes.deafness import Deafness
 
 BEAT = 1.0  # s between two questions of a node, as of canaries and probes
-LOOK = 0.25  # s between two looks of a node that does not hear, and between its questions
+LOOK = 0.25  # s between two looks of a deaf node, and between its probes
 RECONNECT = 1.0  # s that a node may need to be connected again
 
 Outages = list[tuple[float, float]]  # when they begin and end
@@ -24,9 +24,9 @@ def questions(phase: float, end: float, outages: Outages, reconnect: float = 0.0
 
 
 def deaf_after(node: list[tuple[float, bool]], others: list[list[tuple[float, bool]]], late: list[float]) -> float:
-    """When a node takes itself for deaf, by what it and the others asked and were answered; 0 if never.
+    """Return when a node counts as deaf, by the probes and answers of itself and the others; 0 if never.
 
-    `late`: s after which each of the others has told what it heard.
+    `late`: s after which each of the others has stored its answer.
     """
     deafness, now, missing, answered = Deafness(), 0.0, None, 0.0
     while now < node[-1][0]:

@@ -1,4 +1,4 @@
-"""What a room hears within a tick is one frame for each member; nobody can tell by the order or the content."""
+"""The broadcasts of a room within a tick are one frame for each member, with the same order and content."""
 
 import asyncio
 import itertools
@@ -438,7 +438,7 @@ class Broken(Stuck):
 
 
 class Ended:
-    """Hears of the end of a transport."""
+    """Records the reasons for which a transport ended."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
@@ -449,7 +449,7 @@ class Ended:
 
 @pytest.mark.parametrize("corked", [False, True])
 async def test_a_failing_member_is_ended_without_effect_on_others(corked: bool) -> None:
-    """Going on would leave a hole in what it hears; ended, its client comes back and is told what it missed."""
+    """To continue would leave a gap; after its end the client reconnects and receives the missed events."""
     room, transport, ended = FakeRoom(MAX_UNBATCHED), Broken(), Ended()
     broken: Any = WebSocket(transport, EngineOptions(max_send_buffer=60), Cork())  # type: ignore[arg-type]  # a double
     broken.listen(ended)

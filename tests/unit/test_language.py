@@ -36,6 +36,8 @@ TURNS = {
     r"\bwho (?:is|was) told\b": "the subject and the verb: receives",
     r"\b(?:lest|thus|hence|hitherto|henceforth)\b": "so that … not, so",
     r"\bfor (?:it|they) (?:is|are|was|were|has|have)\b": "because",
+    r"(?<!`)\b(?:hears?|heard)\b": "receives, gets; of Redis: answers",
+    r"\b(?:is|are|was|were) told (?:of|by|how|what|when|that)\b|\btold of\b": "gets, receives, with the noun",
     r"\bfor want of\b": "because … lacks",
     r"\bin (?:its|their) turn\b|\bof (?:its|their) own accord\b": "nothing, or by itself",
     r"\blearns? (?:of|it)\b|\bis met by\b": "the verb: receives, reads, gets",

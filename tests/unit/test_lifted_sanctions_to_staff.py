@@ -1,4 +1,4 @@
-"""Which sockets of a node hear that a mute or a ban was lifted."""
+"""Which sockets of a node get `chat:unmuted` and `chat:unbanned`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

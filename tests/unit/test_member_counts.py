@@ -1,4 +1,4 @@
-"""Who hears what when people come and go, in small rooms and in large ones; and the pace of numbers."""
+"""The events of joins and leaves in small and in large rooms, and the rate of member counts."""
 
 import asyncio
 
@@ -79,7 +79,7 @@ async def test_a_login_of_a_guest_with_another_tab_changes_the_count() -> None:
 
 
 class Reports:
-    """A room whose number changes, and what it was told; each permit takes 20 ms, or `interval` s."""
+    """A room whose count changes, and its published counts; each permit takes 20 ms, or `interval` s."""
 
     def __init__(self, interval: float = 0.02) -> None:
         self.presence = LocalPresence(interval)
@@ -134,7 +134,7 @@ async def test_changes_from_and_to_zero_do_not_wait_for_a_permit() -> None:
 
 
 async def test_a_change_and_its_reversal_are_published_again() -> None:
-    """Somebody may have heard the number in between from an ack."""
+    """A client may have got the count in between from an ack."""
     reported = Reports()
     reported.come("a")
     await reported.until(1)

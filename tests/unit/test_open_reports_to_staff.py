@@ -1,4 +1,4 @@
-"""Which sockets of a node are told how many reports wait, and when."""
+"""Which sockets of a node get the number of open reports, and when."""
 
 from collections.abc import Sequence
 from typing import Any

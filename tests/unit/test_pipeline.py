@@ -47,13 +47,13 @@ class Entered(Payload):
 
 
 class Success(NamedTuple):
-    """What a socket was told that its request was answered with."""
+    """The answer to the request of a socket."""
 
     data: Payload
 
 
 class FakeSocket:
-    """Records what it is told."""
+    """Records its calls."""
 
     def __init__(self, *rooms: Room) -> None:
         moment = datetime.now(UTC)

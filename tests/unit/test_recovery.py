@@ -29,7 +29,7 @@ ANN = principal(user_id="ann")
 
 
 class Hearing(Sequencer):
-    """Hears every room that is watched."""
+    """Subscribes to every room that is watched."""
 
     unwatch = Sequencer.forget
 
@@ -177,7 +177,7 @@ async def test_an_invalid_offset(desk: Desk, offset: object) -> None:
 
 
 async def test_events_during_a_recovery_are_delivered_once(desk: Desk) -> None:
-    """Others write, and this node hears it, at every moment of the way."""
+    """Others send, and this node receives it, at every step of the recovery."""
     other = desk.socket("other", "o" * 24)
     await other.enter(ROOM)
     await desk.lose()
@@ -195,7 +195,7 @@ async def test_events_during_a_recovery_are_delivered_once(desk: Desk) -> None:
 
 
 async def test_a_node_that_is_behind_the_client_catches_up_first(desk: Desk) -> None:
-    """The client heard it on another node; here it must not hear it again."""
+    """The client received it on another node; here it must not receive it again."""
     other = desk.socket("other", "o" * 24)
     await other.enter(ROOM)
     await desk.lose()

@@ -457,7 +457,7 @@ async def test_the_cleanup_of_a_lost_socket_does_not_affect_its_recovery() -> No
     """Their connection is dead without anybody having noticed, and a request of theirs is still worked on."""
 
     class Memory:
-        """Recovers everybody as the first, and forgets whom it is told to."""
+        """Recovers every client as the first one, and forgets the given sockets."""
 
         first: tuple[str, str] | None = None
 

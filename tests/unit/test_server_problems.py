@@ -1,4 +1,4 @@
-"""What an operator is told of a server that does not do what it is asked."""
+"""The messages to an operator about a server that refuses a request."""
 
 import ssl
 from socket import gaierror

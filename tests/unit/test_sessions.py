@@ -13,7 +13,7 @@ from tests.doubles import stand_in
 
 
 class Recorder:
-    """Refresh tokens, revocations and notices in one: writes down what is done, fails where it is told to."""
+    """Refresh tokens, revocations and notices in one: records its calls, and fails where a test sets it."""
 
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
