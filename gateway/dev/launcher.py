@@ -68,7 +68,7 @@ def develop(plan: Plan) -> None:
 
 
 class Nodes:
-    """The gateway processes, and one worker: a context manager that stops them all."""
+    """The gateway processes, and one job worker: a context manager that stops them all."""
 
     def __init__(self, plan: Plan, environment: Mapping[str, str]) -> None:
         self._plan = plan

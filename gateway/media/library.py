@@ -34,7 +34,7 @@ class Library:
         return path
 
     async def metadata(self, source: Path) -> Metadata:
-        """Return the metadata of a source, which all workers together read once, until the file changes."""
+        """Return the metadata of a source, which all job workers together read once, until the file changes."""
         size, key = _identity(source)
         return await self._cache.read(key, lambda: self._look(source, size))
 

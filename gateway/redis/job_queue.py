@@ -1,7 +1,7 @@
 """The queue of jobs: a list of ids in Redis, which nodes push and job workers take.
 
-One list works with every topology of Redis, over the existing connections. Each entry goes to one worker. Redis or a
-worker may lose an entry; workers also look for due jobs in the table of jobs.
+One list works with every topology of Redis, over the existing connections. Each entry goes to one job worker. Redis or
+a worker may lose an entry; workers also look for due jobs in the table of jobs.
 """
 
 import asyncio

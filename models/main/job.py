@@ -1,4 +1,4 @@
-"""Background jobs. Written by the jobs service and by workers."""
+"""Background jobs. Written by the jobs service and by job workers."""
 
 from enum import StrEnum
 from typing import Any

@@ -41,7 +41,7 @@ WHOLE = {
     "moderation.erasure.RESTORE",
     "moderation.erasure.SHOW",
     "moderation.word_lists.ALL",
-    "nodes.connections.NODES",
+    "nodes.person_connections.NODES",
     "nodes.heartbeat.BEAT",
     "nodes.node_list.LIST",
     "people.people.COUNTS",

@@ -44,42 +44,39 @@ IMPOSE = """
     RETURNING id, ends_at
 """
 
-# Changes a sanction, and those that guests of the same device have inherited from it.
-CHANGE = """
-    WITH named AS (
-        SELECT * FROM sanctions
-        WHERE id = $1 AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
-    ), inherited AS (
+# The sanctions that guests of the same device have inherited from the `named` one. The parameters are the prefixes of
+# devices ($4) and of guests' ids ($5).
+INHERITED = """inherited AS (
         SELECT s.id FROM named n
         JOIN banned_devices mine ON mine.sanction_id = n.id AND starts_with(mine.device, $4)
         JOIN banned_devices d ON d.device = mine.device
         JOIN sanctions s ON s.id = d.sanction_id
         WHERE s.kind = n.kind AND s.stream_key IS NOT DISTINCT FROM n.stream_key AND s.lifted_at IS NULL
             AND starts_with(s.subject_id, $5)
-    )
+    )"""
+
+# Changes a sanction and the inherited ones.
+CHANGE = f"""
+    WITH named AS (
+        SELECT * FROM sanctions
+        WHERE id = $1 AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp())
+    ), {INHERITED}
     UPDATE sanctions SET ends_at = clock_timestamp() + $2 * interval '1 second', reason = coalesce($3, reason)
     WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited)
     RETURNING subject_id, ends_at, reason
-"""
+"""  # noqa: S608  no values of clients
 
-# Lifts a sanction, and those that guests of the same device have inherited from it.
-LIFT = """
+# Lifts a sanction and the inherited ones.
+LIFT = f"""
     WITH named AS (
-        SELECT id FROM sanctions
+        SELECT * FROM sanctions
         WHERE subject_id = $1 AND kind = $2 AND stream_key IS NOT DISTINCT FROM $3 AND lifted_at IS NULL
             AND (ends_at IS NULL OR ends_at > clock_timestamp()) AND ($7::uuid IS NULL OR id = $7)
-    ), inherited AS (
-        SELECT s.id FROM named n
-        JOIN banned_devices mine ON mine.sanction_id = n.id AND starts_with(mine.device, $4)
-        JOIN banned_devices d ON d.device = mine.device
-        JOIN sanctions s ON s.id = d.sanction_id
-        WHERE s.kind = $2 AND s.stream_key IS NOT DISTINCT FROM $3 AND s.lifted_at IS NULL
-            AND starts_with(s.subject_id, $5)
-    )
+    ), {INHERITED}
     UPDATE sanctions SET lifted_at = clock_timestamp(), lifted_by = $6
     WHERE id IN (SELECT id FROM named UNION SELECT id FROM inherited)
     RETURNING subject_id, (SELECT host_id::text FROM streams WHERE key = stream_key) AS host_id
-"""
+"""  # noqa: S608  no values of clients
 
 # The transactions of this database that store messages: each has locked the table before it checks sanctions.
 STORING = """
