@@ -55,7 +55,7 @@ class Request(BaseModel):
 
 
 class Payload(BaseModel):
-    """The base class of what the gateway sends."""
+    """The base class of the payloads that the gateway sends."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,

@@ -12,7 +12,7 @@ from models.main.stream import Stream
 class Room(Model):
     """The counter of one room. A writer of the log locks the row, so `seq` has no gaps and follows the commits."""
 
-    name = fields.CharField(max_length=128, primary_key=True)  # namespace and name, as keys.room_log_name says
+    name = fields.CharField(max_length=128, primary_key=True)  # namespace and name, as keys.room_log_name returns it
     stream: fields.ForeignKeyNullableRelation[Stream] = fields.ForeignKeyField(
         "models.Stream", null=True, source_field="stream_key", on_delete=fields.RESTRICT
     )  # none: a room of the whole shop

@@ -5,7 +5,7 @@
  */
 export type Cause = "unpinned" | "expired" | "replaced" | "deleted";
 /**
- * The stable names of the ways in which a request can fail.
+ * The codes of errors; they never change.
  */
 export type Code =
   | "INVALID_PAYLOAD"
@@ -1365,7 +1365,7 @@ export interface MemberPage {
   nextCursor: string | null;
 }
 /**
- * Somebody who is in a chat.
+ * A member of a chat room.
  */
 export interface MemberView {
   userId: string;

@@ -46,7 +46,7 @@ class Cluster:
         return await self._nodes.page()
 
     async def drain(self, call: Call[None, None]) -> NodeView:
-        """Take a node out of service; its clients go to the others, and it goes on running."""
+        """Take a node out of service; its clients move to other nodes, and its process keeps running."""
         return await self._nodes.drain(call.principal, call.path("id"))
 
     async def resume(self, call: Call[None, None]) -> NodeView:
@@ -58,5 +58,5 @@ class Cluster:
         return await self._connections.of(call.query.user_id)
 
     async def end_connection(self, call: Call[None, None]) -> None:
-        """End a connection; its client does not come back by itself."""
+        """End a connection; its client does not reconnect by itself."""
         await self._connections.end(call.principal, call.path("id"))

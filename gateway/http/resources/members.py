@@ -1,4 +1,4 @@
-"""`/streams/{key}/members`: who is in the chat of a stream, for its staff."""
+"""`/streams/{key}/members`: the members of a stream's chat room, for its staff."""
 
 from gateway.http.routes import KEY, READS, Call, Route
 from gateway.protocol.payloads.people import MemberPage
@@ -19,5 +19,5 @@ class Members:
         return [Route("GET", path, self.page, query=MemberQuery, answer=MemberPage, who=MEMBERS, limit=READS)]
 
     async def page(self, call: Call[None, MemberQuery]) -> MemberPage:
-        """List who is in the chat, by name: for administrators, moderators and the host."""
+        """List the members of the chat room by name: for administrators, moderators and the host."""
         return await self._members.page(call.principal, call.path("key"), call.query)

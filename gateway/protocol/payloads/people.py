@@ -44,7 +44,7 @@ class PersonView(Payload):
 
 
 class MemberView(Payload):
-    """Somebody who is in a chat."""
+    """A member of a chat room."""
 
     user_id: str
     username: str

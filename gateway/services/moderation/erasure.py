@@ -39,7 +39,7 @@ ERASE = """
     SELECT min(seq) AS first, max(seq) AS last, count(*) AS messages FROM doomed
 """
 
-# The room's log is not changed: a new event has the restored messages, or says that there are some to read.
+# The room's log is not changed: a new event has the restored messages, or only their number.
 _RESTORE = """
     WITH back AS (
         DELETE FROM message_deletions

@@ -1,4 +1,4 @@
-"""Permissions: who may moderate what, and whom. Checked by the moderation services, within `database.guard`."""
+"""Checks permissions, and who can be sanctioned. Called by the moderation services, within `database.guard`."""
 
 from contextlib import suppress
 from uuid import UUID

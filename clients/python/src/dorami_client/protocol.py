@@ -711,7 +711,7 @@ class MemberQuery(TypedDict):
 
 
 class MemberView(TypedDict):
-    """Somebody who is in a chat."""
+    """A member of a chat room."""
 
     userId: str
     username: str
