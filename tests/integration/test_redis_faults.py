@@ -33,7 +33,7 @@ from tests.support import make_settings
 from tests.timing import PATIENCE, allowed, grows, scaled, time_limit, turns, until
 
 ROOM = chat_room("demo")
-TIMEOUT = scaled(0.3)  # s that a call may take here
+TIMEOUT = allowed(0.3)  # s that a call may take here: longer on a machine where even healthy servers are slow
 BOUND = 2.0  # s that a publication may take: two calls of TIMEOUT, with a wide margin for a busy machine
 ENOUGH = 5  # messages that show that traffic flows
 

@@ -61,6 +61,12 @@ async def test_a_wrong_address_of_a_cluster_is_explained(servers: ClusterTopolog
         assert await problem_at_start(url) == f"redis {problem}"
 
 
+def set_node_timeout(servers: ClusterTopology, limit: int) -> None:
+    """Set the ms without an answer after which the servers of a cluster call another one dead."""
+    for server in servers.servers:
+        server.ask("CONFIG", "SET", "cluster-node-timeout", limit)
+
+
 class MessageFlow:
     """Publishes a hundred messages a second to a room, from one node."""
 
@@ -168,6 +174,8 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
     await listen(pair, room)
     flow = MessageFlow(a, room)
     await flow.arrives(b, within=2)
+    # Longer than this test: when the others call the server dead, they refuse all commands.
+    set_node_timeout(servers, 60_000)
     with frozen(hung):
         for number in range(20):
             async with a.redis.guard("test"):
@@ -190,6 +198,7 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
         return await a.redis.ping() and all(node.fanout.healthy for node in pair)
 
     await until(answers, within=5)
+    set_node_timeout(servers, 1000)
 
 
 async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: ClusterTopology, pair: list[Node]) -> None:
