@@ -48,7 +48,7 @@ async def run(*command: str, stdin: bytes = b"", **environment: str) -> None:
 
 @asynccontextmanager
 async def started(*command: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start a program in this folder, which has PATIENCE to end. Its output and its complaints come together."""
+    """Start a program in this folder, which has PATIENCE to end. Its stderr is in its output."""
     PICTURES.mkdir(exist_ok=True)
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""A chat server on stock python-socketio, as one would write it. The tests of its holes show that they catch them."""
+"""A simple chat server on stock python-socketio. The tests of its faults show that they detect them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

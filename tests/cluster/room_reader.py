@@ -12,7 +12,7 @@ class RoomReader:
     """
 
     def __init__(self) -> None:
-        self.begins = 0  # the first join's place: what came later is to be read
+        self.begins = 0  # the first join's place: later events have to be read
         self.lines: list[tuple[int, str]] = []  # (seq, id), as read
         self.moments: dict[int, float] = {}  # when each place was read
         self.repeated = 0  # events that came again and were dropped

@@ -275,7 +275,7 @@ async def open_shop(
     each: Sequence[dict[str, str]] = (),
     **environment: str,
 ) -> AsyncIterator[Shop]:
-    """Start nodes, two unless told otherwise, on a database and a Redis, and stop those that still run.
+    """Start nodes, two by default, on a database and a Redis, and stop those that still run.
 
     `each` is what the environments of the nodes differ in.
     """

@@ -78,7 +78,7 @@ async def test_the_clients_address_comes_through_tls_and_the_proxy_protocol(
     ):
 
         async def left(address: str, count: int) -> list[int]:
-            """Ask so often; what is left of that address' limit each time."""
+            """Send so many requests; return the rest of the address' limit after each."""
             connector = aiohttp.TCPConnector(local_addr=(address, 0), ssl=trusted)
             async with aiohttp.ClientSession(connector=connector) as http:
                 found = []

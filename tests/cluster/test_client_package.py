@@ -223,7 +223,7 @@ async def leave_the_network(world: World) -> None:
         what="all have noticed",
     )
     for tunnel in world.tunnels:
-        tunnel.reset()  # what is left are connections that were kept for HTTP
+        tunnel.reset()  # the remaining connections were kept for HTTP
 
 
 Fault = Callable[[World], Awaitable[object]]

@@ -65,7 +65,7 @@ class Tab:
             connection.transport.abort()
 
     async def close(self) -> None:
-        """End what is left of it."""
+        """End its remaining connection."""
         self.drop()
         if self._reader is not None:
             self._reader.cancel()

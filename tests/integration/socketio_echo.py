@@ -107,7 +107,7 @@ async def echo_cluster(options: EngineOptions, namespaces: Mapping[str, EchoName
 
 
 class RawClient:
-    """A websocket client that says what a test wants. Its library queues what comes, so no packet is missed."""
+    """A websocket client that says what a test wants. Its library queues packets, so none is missed."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket

@@ -1,4 +1,4 @@
-"""Websocket connections of the engine: framing, limits, slow readers, deadlines, and what is left behind."""
+"""Websocket connections of the engine: framing, limits, slow readers, deadlines, and leaks."""
 
 import asyncio
 import contextlib

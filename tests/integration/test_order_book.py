@@ -62,7 +62,7 @@ async def test_the_first_order_gets_the_last_item() -> None:
     sale = book(product(1, 3), product(2, 1))
     answers = [
         sale.take(wants(ANN, p1=2)),
-        sale.take(wants(BOB, p1=2, p2=1)),  # in vain, and takes nothing
+        sale.take(wants(BOB, p1=2, p2=1)),  # refused, and reduces no stock
         sale.take(wants(BOB, p1=1, p2=1)),
         sale.take(wants(ANN, p3=1, p1=1)),
     ]

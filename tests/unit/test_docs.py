@@ -50,6 +50,16 @@ def test_files_and_tests_named_in_decisions_exist() -> None:
             assert found, f"{record.name} names {name}::{test}"
 
 
+def test_the_terms_of_the_glossary_are_sorted_and_their_files_exist() -> None:
+    rows = [row for row in (TESTS.parent / "docs" / "glossary.md").read_text().splitlines() if row.startswith("| ")][2:]
+    terms = [row.split(" | ")[0] for row in rows]
+    assert terms == sorted(set(terms))
+    for row in rows:
+        first, *others = re.findall(r"`([^`]+)`", row.rpartition(" | ")[2])
+        for name in (first, *others):
+            assert (TESTS.parent / name).exists() or (TESTS.parent / first).with_name(name).exists(), row
+
+
 def test_links_between_documents_resolve() -> None:
     for document in [*TESTS.parent.glob("*.md"), *TESTS.parent.joinpath("docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text()):

@@ -1,4 +1,4 @@
-"""Listed words in texts: what is found, what a longer word decides, and what is left of a text."""
+"""Listed words in texts: what is found, what a longer word decides, and the rest of a text."""
 
 import time
 import unicodedata

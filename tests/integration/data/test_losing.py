@@ -127,7 +127,7 @@ async def test_a_reset_leaves_the_schema_without_rows(
 
 @pytest.mark.parametrize("by", ["the setting", "the mark"])
 async def test_production(by: str, environment: Environment, database_url: str, target: Target, tmp_path: Path) -> None:
-    """A reset never, a rollback with a backup of one's own and two codes; seeds, push and drafts never."""
+    """A reset never, a rollback with an own backup and two codes; seeds, push and drafts never."""
     await run(database_url, ROWS.format(5))
     if by == "the mark":
         assert await mark(target.settings, [MAIN]) == ["main"]
