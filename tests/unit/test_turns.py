@@ -5,12 +5,16 @@ import operator
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 
+import pytest
+
 from gateway.metrics import Metrics
+from gateway.realtime.engineio import turns as turns_module
 from gateway.realtime.engineio.connection import BURST_TIME, MAX_CONTROLS, MAX_MESSAGES, STEADY_RATE, Connection
 from gateway.realtime.engineio.server import EngineOptions, EngineServer
-from gateway.realtime.engineio.turns import TURN, Turns
+from gateway.realtime.engineio.turns import TURN, SpreadCalls, Turns
 
 
 class Silent:
@@ -180,3 +184,49 @@ async def test_a_flood_of_pongs_ends_the_connection() -> None:
     assert transport.ended == []
     connection.received("3")
     assert transport.ended == [1008]
+
+
+async def test_few_calls_are_made_at_once() -> None:
+    calls, made = SpreadCalls(), list[int]()
+    for _ in range(3):
+        assert calls.call(partial(made.append, len(made)))
+        await asyncio.sleep(0)
+    assert made == [0, 1, 2]
+
+
+async def test_many_calls_are_spread_over_ticks_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "TURN", 0.0)  # one call a tick
+    calls, made = SpreadCalls(), list[int]()
+    assert [calls.call(partial(made.append, number)) for number in range(5)] == [True, False, False, False, False]
+    progress = []
+    while len(made) < 5:
+        await asyncio.sleep(0)
+        progress.append(len(made))
+    assert all(after - before <= 1 for before, after in pairwise([1, *progress]))
+    assert made == [0, 1, 2, 3, 4]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert calls.call(partial(made.append, 5))
+
+
+async def test_a_failed_call_does_not_stop_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "TURN", 0.0)
+    calls, made = SpreadCalls(), list[int]()
+    for function in (partial(made.append, 1), partial(operator.truediv, 1, 0), partial(made.append, 2)):
+        calls.call(function)
+    await until(lambda: made == [1, 2])
+
+
+async def test_lost_connections_are_closed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "TURN", 0.0)
+    server, closed = engine(), list[str]()
+    server.on_close = lambda connection, _reason: closed.append(connection.sid)
+    connections = [connect(server, f"{number}")[0] for number in range(4)]
+    for connection in connections:
+        connection.lost("transport close")
+    assert closed == ["0"]
+    assert all(connection.over for connection in connections)
+    connections[2].close("server shutdown")
+    assert closed == ["0", "2"]
+    await until(lambda: len(closed) == 4)
+    assert closed == ["0", "2", "1", "3"]

@@ -1,6 +1,7 @@
 """One Engine.IO session over any transport: hands messages up in order and packets down. Created by the engine."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -76,7 +77,7 @@ class Connection:
         self.upgrade: Upgrade | None = None
         self.closed = False
         self.dropped = False  # closed because the client does not read: the last packets may not have arrived
-        self._lost_reason: str | None = None  # why the transport was lost, while the remaining messages are handled
+        self._lost_reason: str | None = None  # why the transport was lost, until the connection is closed
         self.joined = False
         self.owner: Any = None
         self.bucket: int | None = None
@@ -163,15 +164,20 @@ class Connection:
             self._engine.wheel.at(self, self._next(now))
 
     def lost(self, reason: str) -> None:
-        """See Listener. Messages that arrived before are handled first."""
+        """See Listener. Messages that arrived before are handled first; thousands of losses are spread over ticks."""
         self.dropped = self.dropped or reason == SLOW_CLIENT
-        if self._inbox is None:
-            if self._finish(reason):
-                self._engine.ended(self, reason, 0)
+        if self.closed:
             return
         self._lost_reason = self._lost_reason or reason
+        if self._inbox is None:
+            self._engine.losses.call(partial(self._ended, self._lost_reason))
+            return
         if self.upgrade is not None:
             self.upgrade.session_ended()
+
+    def _ended(self, reason: str) -> None:
+        if self._finish(reason):
+            self._engine.ended(self, reason, 0)
 
     def drop(self, reason: str) -> None:
         """Close immediately, without a close packet: the client would not receive it."""

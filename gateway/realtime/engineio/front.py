@@ -17,6 +17,7 @@ from gateway.realtime.engineio.address_limit import AddressLimit
 from gateway.realtime.engineio.handshake import RefusedError, accept_websocket, address_of, of_message
 from gateway.realtime.engineio.http_endpoint import EngineSessions
 from gateway.realtime.engineio.timer_wheel import TimerWheel
+from gateway.realtime.engineio.turns import SpreadCalls
 
 MAX_HEAD: Final = 16_384  # bytes of a request's head that are kept here; aiohttp handles larger ones
 
@@ -30,6 +31,7 @@ class Gate(EngineSessions, Protocol):
 
     wheel: TimerWheel
     address_limit: AddressLimit
+    handshakes: SpreadCalls
 
 
 class Front(asyncio.Protocol):
@@ -79,10 +81,22 @@ class Front(asyncio.Protocol):
         start = b"GET " + self._gate.options.path.encode()
         if not head.startswith(start[: len(head)]):
             self._give_to_http(transport)
-        elif (end := head.find(b"\r\n\r\n") + 4) > 3:
-            if b"websocket" not in head[:end].lower() or not self._upgrade(transport, end):
-                self._give_to_http(transport)
+        elif b"\r\n\r\n" in head:
+            self._gate.wheel.remove(self)
+            if not self._gate.handshakes.call(self._answer):
+                transport.pause_reading()
         elif len(head) > MAX_HEAD:
+            self._give_to_http(transport)
+
+    def _answer(self) -> None:
+        """Open a websocket, or pass the connection to aiohttp, when it is this connection's turn."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not transport.is_reading():
+            transport.resume_reading()
+        end = self._head.index(b"\r\n\r\n") + 4
+        if b"websocket" not in self._head[:end].lower() or not self._upgrade(transport, end):
             self._give_to_http(transport)
 
     def _upgrade(self, transport: asyncio.Transport, end: int) -> bool:

@@ -32,7 +32,7 @@ from gateway.realtime.engineio.transports.polling import Polling
 from gateway.realtime.engineio.transports.transport import TransportName
 from gateway.realtime.engineio.transports.upgrade import Upgrade
 from gateway.realtime.engineio.transports.websocket import CompressingWebSocket, WebSocket
-from gateway.realtime.engineio.turns import Turns
+from gateway.realtime.engineio.turns import SpreadCalls, Turns
 
 __all__ = ["EngineOptions", "EngineServer"]
 
@@ -55,6 +55,7 @@ class EngineServer:
         self.options = options
         self.wheel = TimerWheel(options.tick)
         self.turns = Turns()
+        self.handshakes, self.losses = SpreadCalls(), SpreadCalls()
         self.tasks = MessageTasks()
         self.closing = False
         self.connections: dict[str, Connection] = {}

@@ -2,7 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
+
+import structlog
+
+log = structlog.get_logger()
 
 TURN: Final = 0.003  # s for which one connection may keep the event loop
 MOST: Final = 64  # connections that may continue in one tick
@@ -54,3 +59,43 @@ class Turns:
                 turn.set_result(None)
         if self._waiting:
             loop.call_soon(self._release, loop)
+
+
+class SpreadCalls:
+    """Calls functions in order, for TURN in each tick: thousands at once do not keep other connections waiting.
+
+    While there are few, each is called at once.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._until: float | None = None  # when the turn of this tick ends; None before its first call
+
+    def call(self, function: Callable[[], None]) -> bool:
+        """Call a function, or queue it if others wait or the turn of this tick is over; return whether it was called.
+
+        Errors of a queued function are logged.
+        """
+        loop = asyncio.get_running_loop()
+        if self._until is None:
+            self._until = loop.time() + TURN
+            loop.call_soon(self._next_tick, loop)
+        elif self._waiting or loop.time() >= self._until:
+            self._waiting.append(function)
+            return False
+        function()
+        return True
+
+    def _next_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._waiting:
+            self._until = None
+            return
+        self._until = until = loop.time() + TURN
+        loop.call_soon(self._next_tick, loop)
+        while self._waiting:
+            try:
+                self._waiting.popleft()()
+            except Exception:
+                log.exception("a queued call failed")
+            if loop.time() >= until:
+                return

@@ -6,7 +6,7 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.tick import MessageTasks
 from gateway.realtime.engineio.timer_wheel import TimerWheel
 from gateway.realtime.engineio.transports.frame import Frame
-from gateway.realtime.engineio.turns import Turns
+from gateway.realtime.engineio.turns import SpreadCalls, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,6 +89,7 @@ class Engine(Protocol):
     options: EngineOptions
     wheel: TimerWheel
     turns: Turns
+    losses: SpreadCalls
     tasks: MessageTasks
     closing: bool  # messages of clients are ignored
 
