@@ -39,16 +39,11 @@ class Cluster:
         self._redis = redis
         self.nodes = [RedisPresence(redis, f"node-{n}", Metrics(), heartbeats=beats) for n in range(nodes)]
 
-    async def cpu(self) -> float:
-        """Return the CPU that Redis has used, in s."""
-        info = await self._redis.client.info("cpu")
-        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-
     async def cost(self, work: Callable[[], Awaitable[object]], count: int) -> float:
         """Return the CPU of Redis for one of the `count` operations of `work`, in µs."""
-        before = await self.cpu()
+        before = await redis_cpu(self._redis)
         await work()
-        return (await self.cpu() - before) * 1e6 / count
+        return (await redis_cpu(self._redis) - before) * 1e6 / count
 
     async def enter(self, people: int) -> None:
         """Add people to one room, on all nodes in turn."""
@@ -60,11 +55,17 @@ class Cluster:
 
         await asyncio.gather(*(join() for _ in range(CONCURRENT)))
 
-    async def bytes_of_people(self) -> int:
-        """Return the bytes of all keys with the people of the room."""
-        client = self._redis.client
-        names = [keys.presence(ROOM), *await client.keys("*:node:*")]
-        return sum([await client.memory_usage(name) or 0 for name in names])
+
+async def redis_cpu(redis: RedisClient) -> float:
+    """Return the CPU time that Redis has used, in s."""
+    info = await redis.client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+async def bytes_of_people(redis: RedisClient) -> int:
+    """Return the bytes of the people of the room: of the hash, and of the set of each node."""
+    names = [keys.presence(ROOM), *await redis.client.keys("*:node:*")]
+    return sum([await redis.client.memory_usage(name) or 0 for name in names])
 
 
 async def _subscriber(path: str, stack: AsyncExitStack) -> asyncio.StreamReader:
@@ -107,7 +108,7 @@ async def measure(nodes: int, people: int) -> dict[str, Any]:
         entered = await cluster.cost(lambda: cluster.enter(people), people)
         seconds = time.monotonic() - begun
         idle = await cluster.cost(lambda: asyncio.sleep(IDLE), 1)
-        held = await cluster.bytes_of_people()
+        held = await bytes_of_people(redis)
         return {
             "nodes": nodes,
             "people": people,

@@ -14,9 +14,8 @@ from uuid import uuid4
 
 import uvloop
 
-from gateway import keys
+from bench.cluster import ROOM, bytes_of_people, redis_cpu
 from gateway.dev.servers import RedisProcess as RedisServer
-from gateway.keys import viewers_room
 from gateway.metrics import Metrics
 from gateway.realtime.presence.lease import Lease
 from gateway.realtime.presence.redis import BEAT, LEASE, RedisPresence
@@ -26,7 +25,6 @@ from tests.support import make_settings
 SIZES = (10, 1_000, 10_000, 100_000)
 CALLS = 2_000  # of each kind
 CONCURRENT = 20  # calls, as on a busy node
-ROOM = viewers_room("demo")
 
 
 class Cost(NamedTuple):
@@ -40,7 +38,7 @@ class Bench:
     """Two nodes, one Redis."""
 
     def __init__(self, redis: RedisClient, beats: RedisClient) -> None:
-        self._redis = redis
+        self.redis = redis
         self.nodes = [RedisPresence(redis, name, Metrics(), heartbeats=beats, interval=0.0) for name in "ab"]
         self.leases = [Lease(redis, name, LEASE, BEAT) for name in "cd"]
 
@@ -52,20 +50,10 @@ class Bench:
             for number in numbers:
                 await call(number)
 
-        redis, node = await self._redis_cpu(), time.process_time()
+        redis, node = await redis_cpu(self.redis), time.process_time()
         await asyncio.gather(*(work() for _ in range(CONCURRENT)))
-        node, redis = time.process_time() - node, await self._redis_cpu() - redis
+        node, redis = time.process_time() - node, await redis_cpu(self.redis) - redis
         return Cost(redis / count * 1e6, node / count * 1e6)
-
-    async def people(self) -> int:
-        """Return the bytes of the people of the room: of the hash, and of each node's set."""
-        client = self._redis.client
-        names = [keys.presence(ROOM), *await client.keys("*:node:*")]
-        return sum([await client.memory_usage(name) or 0 for name in names])
-
-    async def _redis_cpu(self) -> float:
-        info = await self._redis.client.info("cpu")
-        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 async def measure(bench: Bench, size: int) -> list[str]:
@@ -87,7 +75,7 @@ async def measure(bench: Bench, size: int) -> list[str]:
         await bench.nodes[0].published(ROOM, permit)
 
     await bench.each(size, join)
-    held = await bench.people()
+    held = await bytes_of_people(bench.redis)
     joins = await bench.each(CALLS, lambda number: join(size + number))
     beats = await bench.each(CALLS, beat)
     publications = await bench.each(CALLS, publish)

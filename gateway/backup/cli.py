@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.output import settings_of_environment
-from gateway.data.report import Report, stop
+from gateway.commands.output import fail, settings_of_environment
+from gateway.data.report import Report
 from gateway.data.stops import Code
 from gateway.settings import Settings
 
@@ -52,9 +52,9 @@ def create(
         kept = Keep.parse(keep) if keep is not None else None
         receivers = recipients(recipient or [])
     except ValueError as error:
-        stop(f"--keep: {error}", code=Code.USAGE)
+        fail(f"--keep: {error}", code=Code.USAGE)
     except Stop as error:
-        stop(*error.lines, code=Code(error.code))
+        fail(*error.lines, code=Code(error.code))
     shelf = folder or settings.backup_folder
     report = Report("backup create", as_json=as_json)
 

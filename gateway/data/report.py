@@ -3,12 +3,11 @@
 import asyncio
 import json
 import os
-import sys
 import traceback
 from collections.abc import Coroutine
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -124,10 +123,3 @@ def _ending(error: BaseException) -> tuple[Code, tuple[str, ...]]:
 
 def _first_line(error: BaseException) -> str:
     return str(error.args[0] if error.args else type(error).__name__).partition("\n")[0]
-
-
-def stop(*lines: str, code: Code = Code.FAILED) -> NoReturn:
-    """Print lines on stderr and exit: for mistakes in the arguments, before a report exists."""
-    for line in lines:
-        typer.echo(line, err=True)
-    sys.exit(code)

@@ -19,8 +19,8 @@ from gateway.realtime.engineio.options import EngineOptions
 from gateway.settings import Settings, load
 from gateway.workers.board import Board
 from gateway.workers.counters import Samples, samples_of, text_of
-from gateway.workers.handover import HandOver, close_all
-from gateway.workers.pipe import Pipe
+from gateway.workers.handover import HandOver
+from gateway.workers.pipe import Pipe, close_all
 from gateway.workers.seat import Seat
 from gateway.workers.shared_listener import SharedListener
 
@@ -94,7 +94,7 @@ class Worker:
 
     def _orphaned(self) -> None:
         """Stop, because the master has died: no process manages this worker, and its port must become free."""
-        log.error("the master of this worker is gone")
+        log.error("the master of this worker has ended")
         self._listener.close()
         signal.raise_signal(signal.SIGTERM)
         asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGTERM)  # again: skip the waits

@@ -6,11 +6,9 @@ and the bytes that it has read to the owner, and closes its own descriptor: no b
 """
 
 import asyncio
-import os
 import re
 import socket
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -125,10 +123,3 @@ def release(transport: asyncio.Transport) -> None:
     """Close this process's descriptor of a connection that was handed over; nothing is sent to the client."""
     transport.set_protocol(asyncio.Protocol())
     transport.abort()
-
-
-def close_all(descriptors: Iterable[int]) -> None:
-    """Close received descriptors that are not used."""
-    for number in descriptors:
-        with suppress(OSError):
-            os.close(number)

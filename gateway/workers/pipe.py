@@ -5,7 +5,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -73,9 +73,9 @@ class Pipe:
         self._socket.close()
         self._socket = None
         for _, descriptors in self._unsent:
-            _close(descriptors)
+            close_all(descriptors)
         self._unsent.clear()
-        _close(self._descriptors)
+        close_all(self._descriptors)
         self._descriptors = []
 
     def _sent(self, packet: bytes, descriptors: Sequence[int]) -> bool:
@@ -98,7 +98,7 @@ class Pipe:
                 if not self._sent(packet, descriptors):
                     return
                 self._unsent.popleft()
-                _close(descriptors)
+                close_all(descriptors)
             if self._socket is not None:
                 self._loop.remove_writer(self._socket.fileno())
 
@@ -144,7 +144,8 @@ def _receive(end: socket.socket) -> tuple[bytes, list[int]]:
     return packet, list(numbers)
 
 
-def _close(descriptors: Sequence[int]) -> None:
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close received descriptors that are not used."""
     for number in descriptors:
         with suppress(OSError):
             os.close(number)

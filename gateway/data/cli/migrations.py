@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.commands.output import fail
 from gateway.data.cli.app import db
 from gateway.data.cli.options import (
     BACKUPS,
@@ -25,7 +26,7 @@ from gateway.data.cli.options import (
     target_of,
     targets_of,
 )
-from gateway.data.report import Report, stop
+from gateway.data.report import Report
 from gateway.data.stops import Code
 
 
@@ -101,12 +102,12 @@ def migrate(
         status(database, all_=all_, drift=drift, scratch_url=scratch_url, as_json=as_json)
         return
     if all_:
-        stop(f"-t {kind} is for one database: say -d", code=Code.USAGE)
+        fail(f"-t {kind} is for one database: say -d", code=Code.USAGE)
     target = target_of(database) if kind is Kind.DIFF else named_target(database)
     report = Report(kind, target.name, as_json=as_json)
     if kind is Kind.DEV:
         if name is None:
-            stop("give the migration a name: -n NAME", code=Code.USAGE)
+            fail("give the migration a name: -n NAME", code=Code.USAGE)
         report.run(
             migrate.dev(
                 report,
@@ -123,7 +124,7 @@ def migrate(
         report.run(migrate.diff(report, target, start, end, renames=renames, never=no_rename))
     elif kind is Kind.RESOLVE:
         if (applied is None) == (rolled_back is None):
-            stop("say --applied NAME or --rolled-back NAME", code=Code.USAGE)
+            fail("say --applied NAME or --rolled-back NAME", code=Code.USAGE)
         report.run(migrate.resolve(report, target, applied=applied, rolled_back=rolled_back, beside=scratch_url))
     else:
         sow = None if no_seed else seed.sower(report, target)
@@ -168,7 +169,7 @@ def rollback(
     from gateway.data.commands import rollback
 
     if (times is None) == (to is None):
-        stop("say how many with -t, or with --to the one that stays the newest", code=Code.USAGE)
+        fail("say how many with -t, or with --to the one that stays the newest", code=Code.USAGE)
     target = named_target(database)
     report = Report("rollback", target.name, as_json=as_json)
     report.run(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.output import settings_of_environment
-from gateway.data.report import Report, stop
+from gateway.commands.output import fail, settings_of_environment
+from gateway.data.report import Report
 from gateway.data.stops import Code
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def target_of(name: str | None) -> "Target":
 def named_target(name: str | None) -> "Target":
     """Return the database of this name; exit if no name is given."""
     if name is None:
-        stop("say which database: -d main", code=Code.USAGE)
+        fail("say which database: -d main", code=Code.USAGE)
     return target_of(name)
 
 
@@ -70,7 +70,7 @@ def targets_of(name: str | None, *, all_: bool) -> "list[Target]":
     from gateway.postgres.databases import configured
 
     if name is not None and all_:
-        stop("say -d or -a, not both", code=Code.USAGE)
+        fail("say -d or -a, not both", code=Code.USAGE)
     if not all_:
         return [target_of(name)]
     settings = settings_of_environment()
@@ -105,7 +105,7 @@ def parse_renames(options: list[str] | None) -> dict[str, str]:
     """Return new names by old names; exit for an option that is not `OLD:NEW`."""
     pairs = [text.split(":") for text in options or []]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        stop("--rename: write it like old_name:new_name", code=Code.USAGE)
+        fail("--rename: write it like old_name:new_name", code=Code.USAGE)
     return {pair[0]: pair[1] for pair in pairs}
 
 
@@ -118,7 +118,7 @@ def parse_seconds(text: str, option: str) -> float:
     try:
         return TypeAdapter(Duration).validate_python(text).total_seconds()
     except ValidationError as error:
-        stop(f"{option}: {error.errors()[0]['msg'].removeprefix('Value error, ')}", code=Code.USAGE)
+        fail(f"{option}: {error.errors()[0]['msg'].removeprefix('Value error, ')}", code=Code.USAGE)
 
 
 def read_text(file: Path) -> str:
@@ -128,4 +128,4 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        stop(f"{file}: {getattr(error, 'strerror', None) or 'is not UTF-8'}", code=Code.USAGE)
+        fail(f"{file}: {getattr(error, 'strerror', None) or 'is not UTF-8'}", code=Code.USAGE)

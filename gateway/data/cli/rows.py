@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from gateway.commands.output import fail
 from gateway.data.cli.app import db
 from gateway.data.cli.options import All, Consent, Json, Name, each, named_target, parse_seconds, read_text, targets_of
-from gateway.data.report import Report, stop
+from gateway.data.report import Report
 from gateway.data.stops import Code
 
 CHANGES = Path(".dorami/studio-changes.jsonl")
@@ -50,9 +51,9 @@ def execute(
     from gateway.data.commands import execute
 
     if (command is None) == (file is None):
-        stop("give the statement with -c, or with -f the file that has it", code=Code.USAGE)
+        fail("give the statement with -c, or with -f the file that has it", code=Code.USAGE)
     if shape not in ("table", "json", "csv"):
-        stop(f"--format: there is no format {shape} (there are: table, json, csv)", code=Code.USAGE)
+        fail(f"--format: there is no format {shape} (there are: table, json, csv)", code=Code.USAGE)
     seconds = parse_seconds(timeout, "--timeout")
     target = named_target(database)
     report = Report("execute", target.name, as_json=as_json)

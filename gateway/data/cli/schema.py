@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.output import settings_of_environment
+from gateway.commands.output import fail, settings_of_environment
 from gateway.data.cli.app import db
 from gateway.data.cli.options import All, Consent, Json, Name, Scratch, each, named_target, target_of, targets_of
-from gateway.data.report import Report, stop
+from gateway.data.report import Report
 from gateway.data.stops import Code
 
 
@@ -63,7 +63,7 @@ def pull(
     from gateway.data.commands import pull
 
     if to_stdout == (out is not None):
-        stop("say --print, or with --out the file to write", code=Code.USAGE)
+        fail("say --print, or with --out the file to write", code=Code.USAGE)
     target = named_target(database)
     report = Report("pull", target.name, as_json=as_json)
     report.run(pull.run(report, target, out, consent=consent))

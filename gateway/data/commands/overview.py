@@ -49,7 +49,7 @@ async def status_of(target: Target) -> "Status":
 async def list_(
     report: Report, targets: Sequence[Target], unset: Sequence[Any], *, count: bool, beside: str | None
 ) -> None:
-    """Print a line for each database, including those that are away."""
+    """Print a line for each database, including unavailable ones."""
     found = await asyncio.gather(*(_about(target, count=count, beside=beside) for target in targets))
     found = [
         *found,

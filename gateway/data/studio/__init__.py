@@ -1,1 +1,1 @@
-"""`dorami db studio`: a data browser in the browser, for this machine alone, read-only unless `--write` is given."""
+"""`dorami db studio`: a data browser in the web browser, for this machine only, read-only unless `--write` is given."""
