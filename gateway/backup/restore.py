@@ -248,7 +248,7 @@ async def _drop(target: Target, name: str) -> None:
 
 
 async def _restore_redis(report: Report, settings: Settings, folder: Path | None) -> None:
-    """Delete the stale keys of Redis, and restore the saved ones. If Redis is away, print the command to run later."""
+    """Delete the stale keys of Redis, and restore the saved ones; without Redis print the command to run later."""
     client = RedisClient(settings, Metrics())
     try:
         forgotten = await redis.forget_stale(client)

@@ -37,7 +37,7 @@ class _Lane(Generic[Request, Answer]):
 
 
 class Batcher(Generic[Request, Answer]):
-    """Works on one batch per lane at a time, without a timer: a request that arrives alone is worked on at once.
+    """Works on one batch per lane at a time, without a timer: a single request is processed immediately.
 
     Args:
         name: The name of the tasks, and the argument of `unavailable`.

@@ -11,7 +11,7 @@ QUIET = 1.0  # s without a failure after which an outage is over; intermittent f
 
 
 class Outage:
-    """The state of one server that may be away. Its client reports every failure and every success."""
+    """The state of one server that may be unavailable. Its client reports every failure and every success."""
 
     def __init__(self, begins: str, ends: str, quiet: float = QUIET) -> None:
         self._begins = begins

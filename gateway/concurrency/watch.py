@@ -60,7 +60,7 @@ class ServerWatch:
             self._wake.set()
 
     def leave(self) -> None:
-        """Regard the server as away until a probe is answered."""
+        """Regard the server as unavailable until a probe is answered."""
         self.away = True
         self._wake.set()
 
@@ -104,7 +104,7 @@ class ServerWatch:
         self._pause = FIRST_PAUSE
         if not self.away:
             return
-        await self._call(self._preparations)  # until they end the server counts as away
+        await self._call(self._preparations)  # until they end the server counts as unavailable
         self.away = False
         await self._call(self._returns)
 

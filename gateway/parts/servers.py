@@ -36,7 +36,7 @@ class ServersPart:
         self.clocks = ClockSync({"database": self.database.time, "redis": self.redis.time}, self.metrics)
 
     async def _migrate(self) -> None:
-        """Migrate a database that was away when the node started."""
+        """Migrate a database that was unavailable when the node started."""
         from gateway.postgres import migrations  # here, because it imports a lot
 
         await migrations.migrate_optional(self.settings)

@@ -14,7 +14,7 @@ def configuration(settings: Settings, spec: DatabaseSpec = MAIN) -> dict[str, An
     logging.getLogger("tortoise").setLevel(logging.INFO)
     seconds = settings.database_timeout.total_seconds()
     pool: dict[str, Any] = {
-        # With a higher minimum asyncpg itself tries to reconnect to a server that is away, and logs a traceback each
+        # With a higher minimum asyncpg itself tries to reconnect to an unavailable server, and logs a traceback each
         # time.
         "init_size": 1,
         "min_size": 0,

@@ -10,7 +10,7 @@ from gateway.settings import Settings
 
 
 class Databases:
-    """The main database, without which the process does not start, and others that may be away."""
+    """The main database, without which the process does not start, and others that may be unavailable."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._interval = settings.check_interval.total_seconds()
@@ -22,7 +22,7 @@ class Databases:
         return name in self._databases
 
     async def open(self) -> None:
-        """Connect. Raises Unavailable if the main database is away."""
+        """Connect. Raises Unavailable if the main database is."""
         for name, database in self._databases.items():
             await database.open(required=name == MAIN.name)
 

@@ -1,4 +1,4 @@
-"""The errors of PostgreSQL: which mean that it is away, or refuse a row. Used by the database and by services."""
+"""The errors of PostgreSQL that mean an outage or a refused row. Used by the database and by services."""
 
 from typing import Any
 

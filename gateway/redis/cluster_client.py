@@ -63,7 +63,7 @@ class ClusterClient(redis.asyncio.Redis):
         return ClusterPipeline(self, self._cluster)
 
     def register_script(self, script: Any) -> Script:  # type: ignore[override]
-        """See redis-py. The script is sent to a server that lacks it, not to all servers: some may be away."""
+        """See redis-py. The script is sent to a server that lacks it, not to all servers: some may be unavailable."""
         return Script(self, script)
 
 

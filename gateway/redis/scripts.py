@@ -17,7 +17,7 @@ from gateway.redis.primary import NotPrimaryError
 RETRY = 0.05  # s between two tries
 PACKER = HiredisRespSerializer()
 INCLUDES = "includes"  # the folder, beside the scripts, of files that are no scripts
-INCLUDE = "-- include "  # begins a line that stands for a file of that folder
+INCLUDE = "-- include "  # begins a line that is replaced by a file of that folder
 
 
 @cache

@@ -15,7 +15,7 @@ class State(IntEnum):
 
     STARTING = 0
     RETIRING = 1
-    DEAF = 2  # accepts, although a server that it needs is away
+    DEAF = 2  # accepts, although a server that it needs is unavailable
     READY = 3
 
 

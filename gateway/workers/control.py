@@ -44,7 +44,7 @@ async def serving(url: str, reload: Reload) -> AsyncIterator[None]:
         server = await asyncio.start_unix_server(answer, sock=listener)
     except OSError as error:
         listener.close()
-        log.warning("`dorami reload` will not find this master, only SIGHUP will", reason=error.strerror)
+        log.warning("`dorami reload` does not find this master, use SIGHUP", reason=error.strerror)
         yield
         return
     try:

@@ -76,7 +76,7 @@ class Master:
         settings, loop = self._settings, asyncio.get_running_loop()
         count = len(self._serving)
         if count * settings.database_pool_size > MOST_CONNECTIONS:
-            log.warning("all workers together may open more connections than PostgreSQL takes unless told otherwise",
+            log.warning("all workers together may open more connections than PostgreSQL allows by default",
                         workers=count, database_pool_size=settings.database_pool_size)  # fmt: skip
         self._sockets = await listen_addresses.bind(settings.host, settings.port)
         metrics_host, metrics_port = listen_addresses.local_host(settings.host), settings.metrics_port

@@ -42,7 +42,7 @@ class StreamStatsToStaff:
             try:
                 hosted = await self._read(room.key)
             except (NotFound, Unavailable):  # the other streams are delivered
-                log.debug("a stream without numbers", stream=room.key)
+                log.debug("the numbers of a stream could not be read", stream=room.key)
                 continue
             payload = Typed(type=events.STREAM_STATS, data=hosted.stats)
             for socket in sockets:

@@ -34,7 +34,7 @@ class Limiter(Protocol):
 
 
 class MemoryLimiter:
-    """Rate limits of this process alone. For tests, and while Redis is unavailable."""
+    """Rate limits of this process only. For tests, and while Redis is unavailable."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

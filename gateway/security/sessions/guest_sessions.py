@@ -1,4 +1,4 @@
-"""The sessions of guests: in Redis, or in PostgreSQL while Redis is away. Called by Sessions and the authenticator.
+"""The sessions of guests: in Redis, or in PostgreSQL during its outages. Called by Sessions and the authenticator.
 
 A session is in one of the two. If it is not in Redis, PostgreSQL is read, and a session found there is moved to Redis
 at once. A sweep moves the others and deletes expired ones.

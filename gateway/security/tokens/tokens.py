@@ -114,7 +114,7 @@ class Tokens:
 
 
 def _kid(token: str) -> object:
-    # Reads the header alone: jwt.get_unverified_header parses the whole token, which jwt.decode does again.
+    # Reads only the header: jwt.get_unverified_header parses the whole token, which jwt.decode does again.
     header = json.loads(base64url_decode(token.partition(".")[0]))
     return header.get("kid") if isinstance(header, dict) else None
 

@@ -29,7 +29,7 @@ SAMPLED = 5.0  # s after `chat:sampled` in which missing places are expected
 
 def backoff(tries: int, asked: float | None = None) -> float:
     """Return the s to wait after try number `tries`, from 0; at least the `asked` s of the gateway."""
-    spread = random.random()  # noqa: S311  so that clients do not all return at once
+    spread = random.random()  # noqa: S311  so that clients do not all reconnect at once
     return max((asked or 0) * (1 + spread / 4), min(5.0, 0.5 * 2.0**tries) * (0.5 + spread))
 
 
