@@ -1,9 +1,10 @@
 """Tortoise's PostgreSQL client with bounded waiting, which loses no connection. Tortoise loads this module by name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,11 @@ GIVEN_UP = (
 )
 
 
+LAST_BUILT_IN = 9999  # the last type id that PostgreSQL assigns by hand; later ones differ between servers
+
+_built_in: dict[frozenset[int], Any] = {}  # descriptions of built-in types by their ids
+_NO_STATEMENT = SimpleNamespace(name="no")  # has not replaced the statement without a name
+
 _custom_plans: ContextVar[bool] = ContextVar("custom_plans", default=False)
 
 
@@ -60,6 +66,20 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
             return await super().fetch(query, *args, **options)
         statement = await self.prepare(query, name="")
         return await statement.fetch(*args, **options)
+
+    async def _introspect_types(self, typeoids: Iterable[int], timeout: float | None) -> tuple[Any, Any]:  # noqa: ASYNC109
+        """Return what asyncpg asks about types without a codec, such as uuid[], and the statement that it used.
+
+        PostgreSQL takes some milliseconds to answer, and asyncpg asks on each connection. Built-in types are the same
+        on every server, so one answer holds for all connections of the process.
+        """
+        asked = frozenset(typeoids)
+        if (types := _built_in.get(asked)) is not None:
+            return types, _NO_STATEMENT
+        types, statement = await super()._introspect_types(typeoids, timeout)
+        if max(asked) <= LAST_BUILT_IN:
+            _built_in[asked] = types
+        return types, statement
 
     def get_reset_query(self) -> str:
         """Return no statement."""

@@ -18,6 +18,7 @@ from gateway.dev.servers import PostgresProcess
 from gateway.errors import InvalidPayload, Unavailable
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
+from gateway.postgres.client import PooledConnection
 from gateway.postgres.database import Database
 from gateway.postgres.errors import ConstraintError, UniqueError
 from gateway.services.rooms.log import open_rooms
@@ -339,6 +340,20 @@ async def test_pool_recovers_from_a_frozen_server(fragile: Database, own_postgre
         assert time.monotonic() - begun < allowed(1.8)
     assert await fragile.ping()
     await all_slots_are_there(fragile)
+
+
+DESCRIPTIONS = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'WITH RECURSIVE typeinfo%'"
+
+
+async def test_built_in_types_are_described_once_in_a_process(database_url: str) -> None:
+    found = []
+    for _ in range(2):
+        connection = await asyncpg.connect(database_url, connection_class=PooledConnection)
+        ids = [uuid4(), uuid4()]
+        assert await connection.fetchval("SELECT $1::uuid[]", ids) == ids
+        found.append(await connection.fetchval(DESCRIPTIONS))
+        await connection.close()
+    assert found[1] == 0
 
 
 async def test_an_unreachable_server_prevents_the_start() -> None:
