@@ -27,11 +27,15 @@ class Room(Model):
 
 
 class RoomEvent(Model):
-    """One logged event of a room, stored for catch-up and recovery. Old ones are deleted."""
+    """One logged event of a room, stored for catch-up and recovery. Old ones are deleted.
+
+    `room` is no foreign key of the database, which would look for the room again: whoever stores an event has locked
+    the room's row. A trigger of `rooms` deletes the events of deleted rooms.
+    """
 
     id = fields.BigIntField(primary_key=True)
     room: fields.ForeignKeyRelation[Room] = fields.ForeignKeyField(
-        "models.Room", source_field="room", on_delete=fields.CASCADE
+        "models.Room", source_field="room", on_delete=fields.CASCADE, db_constraint=False
     )
     seq = fields.BigIntField()
     event = fields.CharField(max_length=64)

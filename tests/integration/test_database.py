@@ -5,6 +5,7 @@ import random
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextvars import Context
 from typing import Any, cast
 from uuid import uuid4
 
@@ -16,12 +17,14 @@ from tortoise.models import Model
 
 from gateway.dev.servers import PostgresProcess
 from gateway.errors import InvalidPayload, Unavailable
+from gateway.keys import chat_room, room_log_name, viewers_room
 from gateway.metrics import Metrics
 from gateway.postgres import migrations
 from gateway.postgres.client import PooledConnection
 from gateway.postgres.database import Database
 from gateway.postgres.errors import ConstraintError, UniqueError
-from gateway.services.rooms.log import open_rooms
+from gateway.protocol.wire import Payload
+from gateway.services.rooms.log import NewEvent, RoomLog, open_rooms
 from gateway.settings import Settings
 from models.main.message import Message
 from models.main.product import Product
@@ -152,7 +155,32 @@ async def test_a_place_in_a_log_is_unique(database: Database) -> None:
         await open_rooms(stream.key)
     event: dict[str, Any] = {"room_id": f"/chat live:{stream.key}", "seq": 1, "event": "x", "payload": {}}
     await RoomEvent.create(**event)
-    await refuses(RoomEvent, event, {}, {"seq": 0}, {"seq": 2, "room_id": "nowhere"})
+    await refuses(RoomEvent, event, {}, {"seq": 0})
+
+
+BLOCKED = "SELECT pid FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+
+
+async def test_events_are_deleted_with_their_room(database: Database) -> None:
+    """Also one whose transaction the deletion waited for, which has the room's row locked."""
+    stream = await a_stream()
+    async with database.transaction():
+        await open_rooms(stream.key)
+    log, deleted, kept = RoomLog(database), chat_room(stream.key), viewers_room(stream.key)
+    async with database.transaction():
+        await log.append([NewEvent(room, "x", Payload()) for room in (deleted, kept)])
+
+    async def delete() -> None:
+        await database.query("DELETE FROM rooms WHERE name = $1", room_log_name(deleted))
+
+    async with database.transaction():
+        await log.append([NewEvent(deleted, "x", Payload())])
+        # In a new context, so that it has a connection of its own.
+        deletion = asyncio.get_running_loop().create_task(delete(), context=Context())
+        await until(lambda: database.query(BLOCKED), what="the deletion waits")
+    await deletion
+    assert [event.room_id for event in await RoomEvent.filter(room__stream_id=stream.key)] == [room_log_name(kept)]
+    assert not await RoomEvent.exists(room_id=room_log_name(deleted))
 
 
 async def test_a_text_with_nul_is_an_invalid_payload(database: Database) -> None:
