@@ -29,7 +29,7 @@ class Room(Model):
 class RoomEvent(Model):
     """One logged event of a room, stored for catch-up and recovery. Old ones are deleted.
 
-    `room` is no foreign key of the database, which would look for the room again: whoever stores an event has locked
+    `room` is no foreign key of the database, which would look for the room again: each writer of events has locked
     the room's row. A trigger of `rooms` deletes the events of deleted rooms.
     """
 
