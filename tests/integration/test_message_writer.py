@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.errors import Conflict, InvalidPayload, NotFound
+from gateway.errors import Conflict, InvalidPayload, UnknownStream
 from gateway.keys import Room, chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.errors import ForeignKeyError
@@ -157,13 +157,13 @@ async def test_a_refused_message_does_not_affect_its_batch(cluster: ChatNodes) -
         cluster.send(3, "x", key="nowhere"),
         cluster.send(4, "c"),
     )
-    kinds = [Sent, ForeignKeyError, Sent, InvalidPayload, Sent, NotFound, Sent]
+    kinds = [Sent, ForeignKeyError, Sent, InvalidPayload, Sent, UnknownStream, Sent]
     assert [type(result) for result in results] == kinds
     assert texts(await cluster.holds_together()) == ["first", "a", "b", "c"]
 
 
 async def test_an_unknown_room_does_not_split_a_batch(cluster: ChatNodes) -> None:
     results = await cluster.gathered(cluster.send(1, "a"), cluster.send(1, "x", key="nowhere"), cluster.send(1, "b"))
-    assert [type(result) for result in results] == [Sent, NotFound, Sent]
+    assert [type(result) for result in results] == [Sent, UnknownStream, Sent]
     assert cluster.batches == 2
     assert texts(await cluster.holds_together()) == ["first", "a", "b"]
