@@ -175,9 +175,34 @@ async def test_the_close_packet_can_be_polled_for_a_moment(echo: Echo, http: aio
     connection = echo.engine.connections[session.sid]
     connection.send("refused")
     connection.close("kicked")
-    assert await session.get() == (200, SEPARATOR.join(["4refused", "1"]))
+    assert await session.get() == (200, "4refused")
+    assert await session.get() == (200, "1")
     assert (await session.get())[0] == 400
     assert echo.ended[session.sid] == "kicked"
+
+
+async def test_an_open_poll_gets_the_last_packets_and_the_next_one_the_close(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
+    session = await Poller(http, echo).open()
+    connection = echo.engine.connections[session.sid]
+    poll = asyncio.create_task(session.get())
+    await echo.until_polled(session.sid)
+    connection.send("1")
+    connection.send("2")
+    connection.close("kicked")
+    assert await poll == (200, SEPARATOR.join(["41", "42"]))
+    assert await session.get() == (200, "1")
+    assert (await session.get())[0] == 400
+
+
+async def test_an_open_poll_gets_a_close_packet_that_is_alone(echo: Echo, http: aiohttp.ClientSession) -> None:
+    session = await Poller(http, echo).open()
+    poll = asyncio.create_task(session.get())
+    await echo.until_polled(session.sid)
+    echo.engine.connections[session.sid].close("kicked")
+    assert await poll == (200, "1")
+    assert (await session.get())[0] == 400
 
 
 async def test_an_unfetched_close_packet_is_dropped(echo: Echo, http: aiohttp.ClientSession) -> None:

@@ -49,7 +49,7 @@ class EngineSessions(Protocol):
         """Return the open connection with this id. Raises RefusedError."""
 
     def take_closed(self, sid: str) -> Connection | None:
-        """Return and forget a closed connection whose last packets no poll has fetched yet."""
+        """Return a closed connection whose last packets no poll has fetched yet; forget it after its last poll."""
 
     def open_polling(self, handshake: Handshake) -> Polling:
         """Open a session over polling."""

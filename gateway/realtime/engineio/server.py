@@ -146,8 +146,14 @@ class EngineServer:
         return connection
 
     def take_closed(self, sid: str) -> Connection | None:
-        """Return and forget the connection with this id that was closed while no poll was open; None without one."""
-        return self._closed.pop(sid, None)
+        """Return the closed connection with this id, from which a poll fetches the last packets; None without one.
+
+        Forget it unless its close packet is left for another poll.
+        """
+        connection = self._closed.get(sid)
+        if connection is not None and (connection.polling is None or not connection.polling.splits):
+            del self._closed[sid]
+        return connection
 
     def open_polling(self, handshake: Handshake) -> Polling:
         """Open a session over polling."""
@@ -216,7 +222,8 @@ class EngineServer:
         self.address_limit.left(connection.address)
         self._open[connection.transport].dec()
         self._metrics.closed.labels(reason).inc()
-        if linger and connection.polling is not None and not connection.polling.polled:
+        polling = connection.polling
+        if linger and polling is not None and (not polling.polled or polling.splits):
             self._closed[connection.sid] = connection
             asyncio.get_running_loop().call_later(linger, self._closed.pop, connection.sid, None)
         try:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.realtime.engineio.options import EngineOptions
 from gateway.realtime.engineio.tick import Cork
-from gateway.realtime.engineio.transports.frame import NOOP, PING, SEPARATOR, Frame
+from gateway.realtime.engineio.transports.frame import CLOSE, NOOP, PING, SEPARATOR, Frame
 from gateway.realtime.engineio.transports.transport import CLIENT_LEFT, NULL_LISTENER, SLOW_CLIENT, TransportListener
 
 DISCONNECT_CHECK: Final = 1.0  # s between two checks whether the client of an open poll has disconnected
@@ -39,7 +39,11 @@ class Polling:
     # --- the client's side --------------------------------------------------------------------------------------------
 
     async def poll(self, request: web.Request) -> str:
-        """Return the payload for a GET: all queued packets, or wait for some. Raises DuplicatePollError."""
+        """Return the payload for a GET: all queued packets, or wait for some. Raises DuplicatePollError.
+
+        A close packet is left for the next GET if there are others. Official clients deliver the events of an answer
+        after they have handled its close: only when they are connected again, and a second time if they are recovered.
+        """
         if self._waiter is not None:
             raise DuplicatePollError
         if not self._packets and not self._ended:
@@ -54,13 +58,19 @@ class Polling:
             listener = self._listener
             self.abort()
             listener.lost(CLIENT_LEFT)
-        packets, self._packets, self._size = self._packets, [], 0
+        left = [self._packets.pop()] if self.splits else []
+        packets, self._packets, self._size = self._packets, left, 0
         return SEPARATOR.join(packets) or NOOP
 
     @property
     def polled(self) -> bool:
         """Whether a GET is open."""
         return self._waiter is not None
+
+    @property
+    def splits(self) -> bool:
+        """Whether a GET now leaves the close packet for another one."""
+        return len(self._packets) > 1 and self._packets[-1] == CLOSE
 
     # --- the connection's side ----------------------------------------------------------------------------------------
 
