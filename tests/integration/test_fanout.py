@@ -3,20 +3,24 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from redis.asyncio import Redis
 
 from gateway.keys import Room, chat_room, control_channel, products_room, room_channel
 from gateway.metrics import Metrics
 from gateway.protocol.wire import Cursor
 from gateway.realtime.fanout import redis as fanout_redis
 from gateway.realtime.fanout.redis import RedisFanout
+from gateway.realtime.logged import LogStamp
 from gateway.realtime.notices import Notice, Revoked, StreamEnded
 from gateway.realtime.packets import event_packet
 from gateway.redis.client import RedisClient
+from gateway.redis.cluster import slot
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import EventLog
 from tests.local_fanout import LocalFanout
@@ -263,6 +267,41 @@ async def test_foreign_messages_on_channels_are_ignored(pair: list[Node], room: 
     ignored = b.fanout._metrics.notices_ignored
     for reason in ("unknown", "malformed"):  # other tests may publish on the channel of notices, too
         assert ignored.labels(reason)._value.get() >= 1
+
+
+async def on_server_of(room: Room, redis: RedisClient, use: Callable[[Redis], Awaitable[Any]]) -> None:
+    """Send a command to the server that has a room's channel."""
+    if redis.cluster is None:
+        await use(redis.client)
+    else:
+        await redis.cluster.call(await redis.cluster.owner(slot(room_channel(room))), use)
+
+
+async def test_own_logged_events_do_not_wait_for_redis(redis: RedisClient, room: Room) -> None:
+    log, inbox = EventLog(), DeliveredPackets()
+    log.rooms[room] = []
+    fanout = RedisFanout(redis, inbox, "c", Metrics(), log)
+    await fanout.start()
+    await fanout.watch(room)
+    seqs = range(1, 4)
+    await on_server_of(room, redis, lambda client: client.client_pause(60_000, all=False))  # publications wait, too
+    try:
+        for seq in seqs:
+            log.write(room)
+            stamp = LogStamp(EventLog.EPOCH, seq, datetime.now(UTC))
+            await fanout.publish(room, "e", Cursor(epoch="x", seq=seq), stamp)
+        assert inbox.of(room) == []  # the acks of the events are written first
+        await inbox.until(lambda inbox: len(inbox.of(room)) == len(seqs))
+    finally:
+        await on_server_of(room, redis, lambda client: client.client_unpause())
+    await publish(Node(fanout, inbox), room, 1)  # Redis returns it after the others
+    await inbox.until(lambda inbox: len(inbox.of(room)) > len(seqs))
+    offsets = [f"{room.name}@{EventLog.EPOCH[:8]}.{seq}".encode() for seq in seqs]
+    *own, last = inbox.of(room)
+    assert [offset in packet for offset, packet in zip(offsets, own, strict=True)] == [True] * len(seqs)
+    assert last == packets(room, 1)[0]
+    assert log.reads == 0
+    await fanout.close()
 
 
 async def test_an_exception_of_the_sink_does_not_stop_the_fanout(redis: RedisClient, room: Room) -> None:

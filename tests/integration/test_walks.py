@@ -23,6 +23,7 @@ from gateway.app import Node
 from gateway.seeds import main as seeds
 from gateway.settings import Settings
 from tests.client.raw import RawSocket, raw_websocket
+from tests.timing import until
 
 ROOT = Path(__file__).parents[2]
 OURS = tuple(f"{ROOT / folder}/" for folder in ("gateway", "namespaces", "models"))
@@ -60,6 +61,10 @@ class Trace:
 
     def __exit__(self, *_error: object) -> None:
         sys.setprofile(None)
+
+    def crossed(self, file: str) -> bool:
+        """Return whether a file has been entered. `file` is the end of its path."""
+        return any(name.endswith(file) for name in self.files)
 
     def _entered(self, frame: FrameType, event: str, _argument: object) -> None:
         name = frame.f_code.co_filename
@@ -227,6 +232,7 @@ async def test_walk_of_a_message(shop: Shop) -> None:
             assert (await sender.answer("/chat," + ask))["ok"]
             while f"hello {number}" not in await other.until('42/chat,["chat:message"'):
                 pass
+            await until(lambda: trace.crossed("fanout/subscriber.py"))  # the event returns after its delivery
 
     drawing, walked = await shop.compare("a message", walk)
     assert len(drawing.stations) <= MOST_STATIONS
@@ -250,6 +256,7 @@ async def test_walk_of_a_price_change(shop: Shop) -> None:
             )
             assert answer.status == 200, await answer.text()
             await viewer.until('42["live:product:updated"')
+            await until(lambda: trace.crossed("fanout/subscriber.py"))
 
     await shop.compare("a price change", walk)
 

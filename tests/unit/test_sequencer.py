@@ -37,6 +37,9 @@ class Bench:
         for seq in seqs:
             self.sequencer.offer(ROOM, seq, logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'))
 
+    def offer_own(self, seq: int) -> None:
+        self.sequencer.offer_next(ROOM, seq, logged_packet(ROOM.namespace, "e", f'{{"n":{seq}}}'))
+
     @property
     def received(self) -> list[int]:
         """The places of what was delivered, which must be as it was written, with its offset."""
@@ -98,6 +101,36 @@ async def test_early_events_wait_for_earlier_ones(bench: Bench) -> None:
     assert bench.received == [1, 2, 3, 4, 5]
     await asyncio.sleep(2 * sequencer.LATE)  # in which the log would be read
     assert bench.log.reads == 0  # the late ones came in time
+
+
+async def test_an_own_event_is_delivered_at_once_only_if_it_is_next(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(4)
+    bench.offer_own(1)
+    assert bench.received == [1]
+    bench.offer_own(3)  # another node has stored the second, and Redis will bring both
+    assert bench.received == [1]
+    await asyncio.sleep(2 * sequencer.LATE)  # nothing happens that could be waited for
+    assert bench.log.reads == 0  # an own event that is not next starts no wait for the events before it
+    bench.offer(1, 2, 3)
+    bench.offer_own(3)
+    bench.offer(4)
+    assert bench.received == [1, 2, 3, 4]
+
+
+async def test_an_own_event_releases_held_ones(bench: Bench) -> None:
+    await bench.sequencer.watch(ROOM)
+    bench.write(2)
+    bench.offer(2)
+    bench.offer_own(1)
+    assert bench.received == [1, 2]
+
+
+async def test_an_own_event_waits_while_the_place_is_unknown(bench: Bench) -> None:
+    bench.log.away = True
+    await bench.sequencer.watch(ROOM)
+    bench.offer_own(1)
+    assert bench.inbox.of(ROOM) == []
 
 
 async def test_missing_events_are_read_from_the_log(bench: Bench) -> None:

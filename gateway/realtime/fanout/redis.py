@@ -35,7 +35,8 @@ class RedisFanout:
     """The fan-out of a node, over Redis. See Fanout, NoticeSource, and Watcher of the rooms.
 
     Packets go over the channels of one server or of a cluster. Logged events pass the sequencer, which delivers them
-    in the order of their places and reads from the log what Redis has lost.
+    in the order of their places and reads from the log what Redis has lost. This node's own logged events that are next
+    in their room are delivered without waiting for Redis to return them.
     """
 
     def __init__(self, redis: RedisClient, local: Local, node_id: str, metrics: Metrics, log: Log) -> None:
@@ -49,6 +50,7 @@ class RedisFanout:
         self._notices: asyncio.Queue[bytes] = asyncio.Queue(NOTICES)
         self._reported: set[str] = set()  # reasons for which a notice was ignored
         self._sequencer = Sequencer(log, self._hand_over, metrics)
+        self._own: list[tuple[Room, int, bytes]] = []  # logged events published in this tick, in order
         self._losses = 0
         self._channels = _channels(redis, node_id, ChannelCallbacks(self._deliver, self._lost, self._restored))
         self._task: asyncio.Task[None] | None = None
@@ -139,7 +141,14 @@ class RedisFanout:
     async def publish_encoded(self, room: Room, event: str, payload: str, stamp: LogStamp) -> None:
         """See Fanout."""
         self._count(event)
-        await self._channels.publish(room_channel(room), stamped_packet(room, event, payload, stamp), stamp.seq)
+        packet, channel = stamped_packet(room, event, payload, stamp), room_channel(room)
+        await self._channels.publish(channel, packet, stamp.seq)
+        if channel in self._rooms:
+            self._own.append((room, stamp.seq, packet))
+            if len(self._own) == 1:
+                # Two ticks later the acks of these events are queued, so that a sender gets both in one write.
+                loop = asyncio.get_running_loop()
+                loop.call_soon(loop.call_soon, self._deliver_own)
 
     def _count(self, event: str) -> None:
         counter = self._counters.get(event)
@@ -178,6 +187,11 @@ class RedisFanout:
             except asyncio.QueueFull:
                 self._losses += 1
                 self._ignored("overflow", "the queue is full")
+
+    def _deliver_own(self) -> None:
+        own, self._own = self._own, []
+        for room, seq, packet in own:
+            self._sequencer.offer_next(room, seq, packet)
 
     async def _begin_stream(self, notice: StreamBegan) -> None:
         self._sequencer.begin_stream(notice.stream_key, notice.began)

@@ -141,6 +141,13 @@ class Sequencer:
             self._hold(watched, seq, packet)
             self._expect(watched, seq)
 
+    def offer_next(self, room: Room, seq: int, packet: bytes) -> None:
+        """Deliver a stored event if it is next in its room; else ignore it: it is offered again by its publication."""
+        watched = self._rooms.get(room)
+        if watched is not None and watched.place is not None and seq == watched.place.seq + 1:
+            self._deliver_next(watched, seq, packet)
+            self._release(watched)
+
     # --- one room -----------------------------------------------------------------------------------------------------
 
     def _hold(self, watched: _Watched, seq: int, packet: bytes) -> None:
