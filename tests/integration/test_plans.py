@@ -115,7 +115,9 @@ async def test_places_of_messages_are_read_along_their_indexes(
     try:
         await connection.execute("SET plan_cache_mode = force_generic_plan")  # not for NULL, which nothing matches
         await connection.execute(f"PREPARE statement AS {statement}")
-        count = await connection.fetchval("SELECT cardinality(parameter_types) FROM pg_prepared_statements")
+        count = await connection.fetchval(
+            "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'statement'"  # not asyncpg's
+        )
         plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement({', '.join(['NULL'] * count)})")
     finally:
         await connection.close()
