@@ -237,6 +237,7 @@ STALE_KEYS = (
 
 # --- database -------------------------------------------------------------------------------------------------------
 
+# `store_messages` has a lock for each room besides: the class "room" with a hash of the room's name.
 MIGRATION_LOCK = 0x646F72616D69  # "dorami": the PostgreSQL advisory lock under which migrations are applied
 
 WORDS_LOCK = 0x776F726473  # "words": the advisory lock under which the lists of words are changed

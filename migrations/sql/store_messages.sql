@@ -40,6 +40,9 @@ AS $$
 DECLARE
     instant TIMESTAMPTZ;
 BEGIN
+    -- First in, first out: the lock of a row goes to the next who asks, so the batches of a busy node overtake the others'.
+    PERFORM pg_advisory_xact_lock(x'726f6f6d'::int, d.hash)  -- "room"
+    FROM (SELECT DISTINCT hashtext(n) AS hash FROM unnest(rooms) n ORDER BY hash) d;
     -- In one order, so that two batches with the same rooms never wait for each other.
     PERFORM FROM rooms r WHERE r.name = ANY (rooms) ORDER BY r.name FOR NO KEY UPDATE;
     instant := clock_timestamp();  -- after the wait: that of the transaction is from before it

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from uuid import uuid4
 
 import pytest
@@ -103,6 +104,23 @@ async def test_two_batches_do_not_deadlock(cluster: ChatNodes) -> None:
             assert names == [f"/chat live:{after}" for after in KEYS[number + 1 :]]
         await storing
         drafts = [draft.model_copy(update={"id": str(uuid4())}) for draft in drafts]
+
+
+async def test_batches_are_stored_in_the_order_of_their_arrival(cluster: ChatNodes) -> None:
+    messages = Messages(cluster.database)
+
+    async def store(text: str) -> None:
+        message = SendMessage.model_validate({"liveId": KEY, "message": text})
+        await messages.insert([messages.draft(cluster.people[0], message, text)])
+
+    for number in range(0, 30, 3):  # a batch that did not wait may be the first by chance
+        async with cluster.database.transaction():
+            await store(f"{number}")
+            waiting = asyncio.create_task(store(f"{number + 1}"), context=Context())  # not in the transaction
+            await asyncio.create_task(cluster.stuck(), context=Context())
+        await store(f"{number + 2}")
+        await waiting
+    assert texts(await Message.filter(stream_id=KEY).order_by("seq")) == [f"{n}" for n in range(30)]
 
 
 # --- repetitions ----------------------------------------------------------------------------------------------------
