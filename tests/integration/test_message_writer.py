@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextvars import Context
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from gateway.errors import Conflict, InvalidPayload, UnknownStream
@@ -21,6 +21,7 @@ from models.main.message import Message
 from tests.delivered_packets import DeliveredPackets
 from tests.doubles import principal
 from tests.integration.chat_nodes import KEY, KEYS, ChatNodes, texts
+from tests.timing import until
 
 
 @pytest.fixture
@@ -106,21 +107,45 @@ async def test_two_batches_do_not_deadlock(cluster: ChatNodes) -> None:
         drafts = [draft.model_copy(update={"id": str(uuid4())}) for draft in drafts]
 
 
-async def test_batches_are_stored_in_the_order_of_their_arrival(cluster: ChatNodes) -> None:
+# A busy node: its connection commits a batch when another one waits for the room, and stores the next one at once.
+BUSY = """
+    DO $$
+    BEGIN
+        FOR number IN 1..20 LOOP
+            PERFORM FROM store_messages(
+                'chat:message', ARRAY['/chat live:demo'], ARRAY[gen_random_uuid()], ARRAY['SENDER'], ARRAY['Busy'],
+                ARRAY['USER'], ARRAY[number::text], ARRAY[NULL], ARRAY[now()], ARRAY['{"data":{"seq":0}}']
+            );
+            WHILE number = 1 AND NOT EXISTS (
+                SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%store_m%'
+            ) LOOP
+                PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+            END LOOP;
+            COMMIT;
+        END LOOP;
+    END
+    $$
+"""
+
+
+async def test_a_busy_node_does_not_overtake_a_waiting_batch(cluster: ChatNodes, database_url: str) -> None:
     messages = Messages(cluster.database)
+    message = SendMessage.model_validate({"liveId": KEY, "message": "waited"})
+    connection = await asyncpg.connect(database_url)
+    try:
+        busy = asyncio.create_task(connection.execute(BUSY.replace("SENDER", cluster.people[1].user_id)))
+        await until(lambda: is_locked(cluster))
+        await messages.insert([messages.draft(cluster.people[0], message, message.message)])
+        await busy
+    finally:
+        await connection.close()
+    assert texts(await Message.filter(stream_id=KEY).order_by("seq"))[1] == "waited"
 
-    async def store(text: str) -> None:
-        message = SendMessage.model_validate({"liveId": KEY, "message": text})
-        await messages.insert([messages.draft(cluster.people[0], message, text)])
 
-    for number in range(0, 30, 3):  # a batch that did not wait may be the first by chance
-        async with cluster.database.transaction():
-            await store(f"{number}")
-            waiting = asyncio.create_task(store(f"{number + 1}"), context=Context())  # not in the transaction
-            await asyncio.create_task(cluster.stuck(), context=Context())
-        await store(f"{number + 2}")
-        await waiting
-    assert texts(await Message.filter(stream_id=KEY).order_by("seq")) == [f"{n}" for n in range(30)]
+async def is_locked(cluster: ChatNodes) -> bool:
+    """Return whether a transaction has the lock of a room."""
+    free = await cluster.database.query("SELECT FROM rooms WHERE name = $1 FOR UPDATE SKIP LOCKED", f"/chat live:{KEY}")
+    return not free
 
 
 # --- repetitions ----------------------------------------------------------------------------------------------------
