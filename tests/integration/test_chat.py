@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.errors import Conflict, Forbidden, NotFound, UnknownStream
 from gateway.keys import chat_room
 from gateway.metrics import Metrics
 from gateway.postgres.database import Database
@@ -313,7 +313,7 @@ async def test_an_unknown_room_does_not_fail_concurrent_catch_ups(cluster: ChatC
     replays = CatchUp(RoomLog(cluster.database))
     rooms = [chat_room("nowhere"), chat_room(KEY), chat_room("nowhere")]
     answers = await asyncio.gather(*(replays.position(room, None) for room in rooms), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [NotFound, Position, NotFound]
+    assert [type(answer) for answer in answers] == [UnknownStream, Position, UnknownStream]
     await replays.close()
 
 
