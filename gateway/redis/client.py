@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import redis.asyncio
 import structlog
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from gateway import keys
 from gateway.concurrency.availability import ServerStatus
@@ -244,6 +245,19 @@ class RedisClient:
             self.refusal.failed(call=call, code=code)
         else:
             log.error("redis refused a command", call=call, code=code)
+
+    async def answers(self, pipeline: Pipeline, call: str) -> list[Any]:
+        """Run a pipeline within `guard`, whose `call` this is. Return the answer to each command, or an Unavailable.
+
+        In a cluster one server may fail, while the others have run their commands. Raises an error if all have failed.
+        """
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        failed = [answer for answer in answers if isinstance(answer, RedisError)]
+        if failed and len(failed) == len(answers):
+            raise failed[0]
+        for error in failed:
+            self._refused_by(call, error)
+        return [Unavailable("redis") if isinstance(answer, RedisError) else answer for answer in answers]
 
     @asynccontextmanager
     async def guard(self, call: str) -> AsyncIterator[None]:

@@ -45,6 +45,7 @@ TURNS = {
     r"\bin (?:its|their) turn\b|\bof (?:its|their) own accord\b": "nothing, or by itself",
     r"\blearns? (?:of|it)\b|\bis met by\b": "the verb: receives, reads, gets",
     r"\bspeaks? for\b|\bstands? still\b": "the exact verb: publishes, blocks",
+    r"\ba (?:ack|empty|entry|error|event|id|offset|old|open|order|own|upgrade)\b": "an",
 }
 
 

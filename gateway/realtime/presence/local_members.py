@@ -70,10 +70,12 @@ class LocalMembers:
             self._note(room, result)
         answers: list[Census | Unavailable] = []
         for room, who in asks:
-            census = changed[room].each[who]
-            changed[room].each[who] = census._replace(changed=False)  # for another socket of the same person
-            dead = _dead(changed[room]) and who in changes[room].entered
-            answers.append(Unavailable("redis") if dead else census)
+            result = changed[room]
+            if isinstance(result, Unavailable) or (_dead(result) and who in changes[room].entered):
+                answers.append(Unavailable("redis"))
+            else:
+                answers.append(result.each[who])
+                result.each[who] = result.each[who]._replace(changed=False)  # for another socket of the same person
         return answers
 
     async def move(self, room: Room, before: str, after: str) -> Moved:
@@ -147,7 +149,9 @@ class LocalMembers:
                 if not self._pending[room]:
                     del self._pending[room]
 
-    def _note(self, room: Room, changed: Changed) -> None:
+    def _note(self, room: Room, changed: Changed | Unavailable) -> None:
+        if isinstance(changed, Unavailable):
+            return
         if changed.remaining == 0 and changed.entered is None:
             self._idle[room] = asyncio.get_running_loop().time()
         if _dead(changed):

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway import keys
+from gateway.errors import Unavailable
 from gateway.keys import Room
 from gateway.realtime.presence.presence import INTERVAL, Census, Moved, PublishPermit
 from gateway.redis.client import RedisClient
@@ -72,8 +73,11 @@ class RedisRooms:
             count, peak, changed, state, _ = await self._enter(keys=_keys(room, name), args=[0, *people])
         return Entered(Census(count, peak, bool(changed)), state != 0, state == OVER)
 
-    async def change(self, name: str, changes: Mapping[Room, Change]) -> dict[Room, Changed]:
-        """Remove people from rooms and add others, in one round trip."""
+    async def change(self, name: str, changes: Mapping[Room, Change]) -> dict[Room, Changed | Unavailable]:
+        """Remove people from rooms and add others, in one round trip.
+
+        Return Unavailable for the rooms of a cluster's server that has failed; raise it if all have.
+        """
         calls = []
         for room, change in changes.items():
             if change.left:
@@ -88,7 +92,7 @@ class RedisRooms:
                 pipeline = self._redis.client.pipeline(transaction=False)
                 for script, names, args in calls:
                     await script(keys=names, args=args, client=pipeline)
-                found = await pipeline.execute()
+                found = await self._redis.answers(pipeline, "presence")
         answers = iter(found)
         return {
             room: _changed(change, next(answers) if change.left else None, next(answers) if change.entered else None)
@@ -177,8 +181,12 @@ def _keys(room: Room, name: str | None = None) -> list[str]:
     return of_room if name is None else [*of_room, keys.node_presence(name, room), keys.node_buried(name, room)]
 
 
-def _changed(change: Change, left: Sequence[Any] | None, entered: Sequence[Any] | None) -> Changed:
+def _changed(
+    change: Change, left: Sequence[Any] | Unavailable | None, entered: Sequence[Any] | Unavailable | None
+) -> Changed | Unavailable:
     """Return the result of both scripts, as far as they were run; people leave before others enter."""
+    if isinstance(left, Unavailable) or isinstance(entered, Unavailable):
+        return Unavailable("redis")
     each: dict[str, Census] = {}
     remaining = added = None
     if left is not None:

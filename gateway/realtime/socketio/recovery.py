@@ -89,7 +89,7 @@ class Recovery:
         return secrets.token_urlsafe(_PID_BYTES)
 
     def remember(self, socket: Socket) -> None:
-        """Store a open socket after a change of what it attends."""
+        """Store an open socket after a change of what it attends."""
         if socket.attending:
             # Renewed four times within this time, so that more than the window is left when a node dies.
             self._keep(socket, 2 * self._window)

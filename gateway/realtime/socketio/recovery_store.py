@@ -5,7 +5,6 @@ import json
 from typing import NamedTuple
 
 import structlog
-from redis.exceptions import RedisError
 
 from gateway.concurrency.batcher import Batcher
 from gateway.concurrency.tasks import cancel
@@ -13,7 +12,6 @@ from gateway.errors import Unavailable
 from gateway.keys import Room, socket_session
 from gateway.realtime.logged import Place
 from gateway.redis.client import RedisClient
-from gateway.redis.scripts import raise_first
 
 log = structlog.get_logger()
 
@@ -92,11 +90,9 @@ class RecoveryStore:
             pipeline = self._redis.client.pipeline(transaction=False)
             for pid in pids:
                 pipeline.getdel(socket_session(pid))
-            # In a cluster one server may fail: the sessions that the others have returned are deleted there.
-            texts = await pipeline.execute(raise_on_error=False)
-            if all(isinstance(text, RedisError) for text in texts):
-                raise_first(texts)
-        return [_claimed(text) for text in texts]
+            # The sessions that some servers of a cluster have returned are deleted there, even if others fail.
+            answers = await self._redis.answers(pipeline, "session")
+        return [_session(answer) if isinstance(answer, str) else answer for answer in answers]
 
     def _put(self, pid: str, entry: _Entry) -> None:
         self._pending[pid] = entry
@@ -132,12 +128,6 @@ class RecoveryStore:
                         keys=names, args=[generation, _text(session), round(seconds * 1000)], client=pipeline
                     )
             await pipeline.execute()
-
-
-def _claimed(answer: str | RedisError | None) -> RecoverySession | Unavailable | None:
-    if isinstance(answer, RedisError):
-        return Unavailable("redis")
-    return None if answer is None else _session(answer)
 
 
 def _text(session: RecoverySession) -> str:

@@ -308,7 +308,7 @@ class SocketServer:
             loop.call_later(FAREWELL_GRACE, socket.connection.close, event)
 
     async def renew(self, socket: Socket, principal: Principal) -> None:
-        """Change the principal of a open socket. Raises GatewayError if it may not be in one of the socket's rooms."""
+        """Change the principal of an open socket. Raises GatewayError if it may not be in one of the socket's rooms."""
         if socket.live:
             endpoint = self._endpoints[socket.namespace]
             await endpoint.check_renewal(socket, principal)

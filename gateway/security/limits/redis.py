@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from gateway import keys
 from gateway.concurrency.batcher import Batcher
@@ -81,19 +81,16 @@ class RedisLimiter:
             for charge in charges:
                 pipeline.evalsha(self._script.sha, 1, charge.key, *_arguments([charge]))
             # An error of one charge must not cause the others to be counted twice.
-            return [self._counted(answer) for answer in await pipeline.execute(raise_on_error=False)]
+            return [self._counted(answer) for answer in await self._redis.answers(pipeline, "limit")]
 
     def _counted(self, answer: Any) -> Counted | Exception:
         """Return the script's result for one charge; Unavailable for an error."""
-        if isinstance(answer, RedisError):
-            error = answer
-        else:
-            done, count, left = answer
-            if isinstance(done, int):
-                return done, count, left
-            error = ResponseError(done if isinstance(done, str) else done.decode(errors="replace"))
-        if isinstance(error, ResponseError):  # else one server of a cluster is unavailable
-            self._redis.refused("limit", error)
+        if isinstance(answer, Unavailable):
+            return answer
+        done, count, left = answer
+        if isinstance(done, int):
+            return done, count, left
+        self._redis.refused("limit", ResponseError(done if isinstance(done, str) else done.decode(errors="replace")))
         return Unavailable("redis")
 
 

@@ -77,15 +77,8 @@ HEADS = """
     FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key WHERE r.name = ANY ($1)
 """
 
-# A message without text keeps its place, and so does a pin of it; its deletion is an event of its own.
-AFTER = """
-    SELECT r.epoch, s.started_at AS began, e.seq, e.event, e.created_at AS at,
-        CASE WHEN e.event = ANY ($4) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
-    FROM rooms r LEFT JOIN streams s ON s.key = r.stream_key JOIN room_events e ON e.room = r.name
-    WHERE r.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
-"""
-
-# The same for many rooms, with their heads. The arrays are behind a SELECT, so that one plan serves all lengths.
+# Of several rooms, with their heads. A message without text keeps its place, and so does a pin of it; its deletion is
+# an event of its own. The arrays are behind a SELECT, so that one plan serves all lengths.
 READ = """
     SELECT g.room, r.epoch, r.seq AS head, s.started_at AS began, e.seq, e.event, e.created_at AS at,
         CASE WHEN e.event = ANY ($6) AND e.payload #>> '{data,message}' = '' THEN NULL ELSE e.payload END AS payload
@@ -215,9 +208,8 @@ class RoomLog:
 
     async def after(self, room: Room, seq: int, limit: int) -> list[LoggedEvent]:
         """Return the first stored events after a place, deleted ones without content. Raises Unavailable."""
-        async with self._database.guard("room_log.after"):
-            rows = await self._database.query(AFTER, room_log_name(room), seq, limit, WITH_TEXT)
-        return [LoggedEvent(row["seq"], row["event"], _payload(row, room)) for row in rows]
+        found = await self.read({room: Wanted(seq)}, limit)
+        return found[room].events if room in found else []
 
     async def read(self, wanted: Mapping[Room, Wanted], limit: int) -> dict[Room, Read]:
         """See Log. One statement."""

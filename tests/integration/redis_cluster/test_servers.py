@@ -201,6 +201,33 @@ async def test_a_hanging_server_affects_only_its_own_keys(servers: ClusterTopolo
     set_node_timeout(servers, 1000)
 
 
+async def test_a_hanging_server_affects_only_the_people_of_its_own_rooms(
+    servers: ClusterTopology, pair: list[Node]
+) -> None:
+    a, b = pair
+    leases = servers.owner(keys.nodes())
+    hung, other = [server for server in servers.masters if server is not leases]
+    hung_room, room = room_of_people(servers, hung), room_of_people(servers, other)
+    await b.presence.enter(room, "on the other node")
+    set_node_timeout(servers, 60_000)
+    with frozen(hung):
+        # In one batch. The count of the other node's people shows that the answer is that of Redis.
+        _, census = await asyncio.gather(*(a.presence.enter(each, "here") for each in (hung_room, room)))
+        assert (census.count, census.changed) == (2, True)
+    await until(lambda: is_counted(b, hung_room, 1))
+    set_node_timeout(servers, 1000)
+
+
+def room_of_people(servers: ClusterTopology, server: Process) -> Room:
+    """Return a room whose people this server counts."""
+    rooms = (chat_room(f"p{number}") for number in itertools.count())
+    return next(room for room in rooms if servers.owner(keys.presence(room)) is server)
+
+
+async def is_counted(node: Node, room: Room, count: int) -> bool:
+    return (await node.presence.census(room)).count == count
+
+
 async def test_a_busy_event_loop_does_not_time_out_an_answered_call(servers: ClusterTopology, pair: list[Node]) -> None:
     """Redis has answered in time, and the busy event loop reads the answer late."""
     a, _ = pair
