@@ -5,15 +5,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
-import aiohttp
 import pytest
 
-from gateway.app import Node
-from gateway.seeds import main as seeds
 from gateway.settings import Settings
 from tests.client.raw import RawSocket, raw_websocket
+from tests.seeded_node import SeededNode, seeded_node
 
 TABS = 300  # half of which return before a deletion
 ROOMS = ("demo", "demo-ko")
@@ -75,23 +73,12 @@ class Tab:
         connection.transport.abort()
 
 
-class Show(NamedTuple):
+class Show(SeededNode):
     """A node with its clients."""
-
-    node: Node
-    http: aiohttp.ClientSession
-    stack: AsyncExitStack
-
-    async def login(self, name: str) -> str:
-        answer = await self.http.post(
-            f"{self.node.url}/api/v1/auth/login", json={"email": f"{name}@example.com", "password": seeds.PASSWORD}
-        )
-        assert answer.status == 200, await answer.text()
-        return str((await answer.json())["accessToken"])
 
     async def come(self, tabs: list[Tab]) -> None:
         """Open all connections, then connect all sockets at once."""
-        await asyncio.gather(*(tab.open(self.node.url, self.stack) for tab in tabs))
+        await asyncio.gather(*(tab.open(self.url, self.connections) for tab in tabs))
         await asyncio.gather(*(tab.connect() for tab in tabs))
 
     def counted(self, name: str, **labels: str) -> float:
@@ -102,14 +89,8 @@ class Show(NamedTuple):
 @pytest.fixture
 async def show(settings: Callable[..., Settings]) -> AsyncIterator[Show]:
     chosen = settings(http_rate_limit="1000/second", join_rate_limit="1000/second", chat_rate_limit="1000/second")
-    await seeds.sow(chosen)
-    node = Node(chosen)
-    async with AsyncExitStack() as servers:
-        for step in node.steps():
-            await step.open()
-            servers.push_async_callback(step.close)
-        http = await servers.enter_async_context(aiohttp.ClientSession())
-        yield Show(node, http, await servers.enter_async_context(AsyncExitStack()))
+    async with seeded_node(chosen, Show) as show:
+        yield show
 
 
 async def test_many_sockets_return_at_once(show: Show) -> None:

@@ -10,19 +10,16 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-import aiohttp
 import pytest
 
-from gateway.app import Node
-from gateway.seeds import main as seeds
 from gateway.settings import Settings
 from tests.client.raw import RawSocket, raw_websocket
+from tests.seeded_node import SeededNode, seeded_node
 from tests.timing import until
 
 ROOT = Path(__file__).parents[2]
@@ -158,24 +155,12 @@ def _short(name: str) -> str:
     return str(Path(name).relative_to(ROOT))
 
 
-class Shop(NamedTuple):
-    """A node in this process, with the accounts and the stream of the seeds."""
-
-    url: str
-    http: aiohttp.ClientSession
-    sockets: AsyncExitStack
-
-    async def login(self, name: str) -> str:
-        """Return a new access token of an account."""
-        answer = await self.http.post(
-            f"{self.url}/api/v1/auth/login", json={"email": f"{name}@example.com", "password": seeds.PASSWORD}
-        )
-        assert answer.status == 200, await answer.text()
-        return str((await answer.json())["accessToken"])
+class Shop(SeededNode):
+    """A node whose walks are traced."""
 
     async def connected(self, namespace: str, token: str) -> RawSocket:
         """Connect a websocket to one namespace."""
-        socket = await self.sockets.enter_async_context(raw_websocket(self.url))
+        socket = await self.connections.enter_async_context(raw_websocket(self.url))
         return await socket.join(namespace, token)
 
     async def walked(self, walk: Callable[[Trace], Awaitable[None]]) -> Walk:
@@ -204,15 +189,8 @@ class Shop(NamedTuple):
 @pytest.fixture
 async def shop(settings: Callable[..., Settings]) -> AsyncIterator[Shop]:
     chosen = settings(http_rate_limit="1000/second", join_rate_limit="1000/second")
-    await seeds.sow(chosen)
-    node = Node(chosen)
-    async with AsyncExitStack() as stack:
-        for step in node.steps():
-            await step.open()
-            stack.push_async_callback(step.close)
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        sockets = await stack.enter_async_context(AsyncExitStack())
-        yield Shop(node.url, http, sockets)
+    async with seeded_node(chosen, Shop) as shop:
+        yield shop
 
 
 def event(name: str, **payload: Any) -> str:
