@@ -2,8 +2,43 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from gateway.dev.servers import RedisProcess as RedisServer
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Pumps:
+    """Copies the bytes of connections to each other in both directions, until one end closes."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def join(self, one: Streams, other: Streams) -> None:
+        """Copy between two connections from now on."""
+        for (source, _), (_, sink) in ((one, other), (other, one)):
+            task = asyncio.create_task(_copy(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._ended, sink))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, sink: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        # A callback runs even if the task was cancelled before its first step.
+        self._tasks.discard(task)
+        sink.close()
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
 
 
 class Proxy:
@@ -66,18 +101,19 @@ class Proxy:
         for source, sink, silent in ((reader, to_server, None), (from_server, writer, muted)):
             task = asyncio.create_task(self._pump(source, sink, silent))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._ended, sink))
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, silent: asyncio.Event | None
     ) -> None:
-        try:
-            with suppress(ConnectionError):
-                while data := await source.read(65536):
-                    if silent is not None:
-                        await self._flowing.wait()
-                    if silent is None or not silent.is_set():
-                        sink.write(data)
-        finally:
-            self._writers.discard(sink)
-            sink.close()
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                if silent is not None:
+                    await self._flowing.wait()
+                if silent is None or not silent.is_set():
+                    sink.write(data)
+
+    def _ended(self, sink: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._writers.discard(sink)
+        sink.close()

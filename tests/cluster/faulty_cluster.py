@@ -13,6 +13,7 @@ import redis.asyncio
 from gateway.dev.server_process import ServerProcess
 from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.cluster.shop import Shop
+from tests.proxy import Pumps
 from tests.support import Node
 
 
@@ -92,34 +93,20 @@ class FaultyCluster:
 @asynccontextmanager
 async def balancer(where: Callable[[], str]) -> AsyncIterator[str]:
     """One address for all nodes: a connection goes to one that takes it. Its URL."""
-    pumps: set[asyncio.Task[None]] = set()
-
-    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError):
-                while data := await source.read(65536):
-                    sink.write(data)
-                    await sink.drain()
-        finally:
-            sink.close()
+    pumps = Pumps()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = where().removeprefix("http://").partition(":")
         try:
-            from_node, to_node = await asyncio.open_connection(host, int(port))
+            node = await asyncio.open_connection(host, int(port))
         except OSError:
             writer.close()
             return
-        for source, sink in ((reader, to_node), (from_node, writer)):
-            task = asyncio.create_task(pump(source, sink))
-            pumps.add(task)
-            task.add_done_callback(pumps.discard)
+        pumps.join((reader, writer), node)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for task in list(pumps):
-            task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
+        await pumps.close()

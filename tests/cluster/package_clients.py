@@ -197,21 +197,23 @@ class Tunnels:
             for source, sink in ((reader, to_node), (from_node, writer)):
                 task = asyncio.create_task(self._pump(source, sink, writer))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(partial(self._ended, sink, writer))
             return
         writer.transport.abort()
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
-        try:
-            with contextlib.suppress(OSError, RuntimeError):  # uvloop raises the latter when the other end was aborted
-                while data := await source.read(65536):
-                    if client not in self._silent:
-                        sink.write(data)
-                        await sink.drain()
-        finally:
-            self._writers.discard(client)
-            self._silent.discard(client)
-            for each in (sink, client):
-                each.transport.abort()
+        with contextlib.suppress(OSError, RuntimeError):  # uvloop raises the latter when the other end was aborted
+            while data := await source.read(65536):
+                if client not in self._silent:
+                    sink.write(data)
+                    await sink.drain()
+
+    def _ended(self, sink: asyncio.StreamWriter, client: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        # A callback runs even if the task was cancelled before its first step.
+        self._tasks.discard(task)
+        self._writers.discard(client)
+        self._silent.discard(client)
+        for each in (sink, client):
+            each.transport.abort()

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ import aiohttp
 
 from gateway.dev.servers import PostgresProcess, RedisProcess
 from tests.certificates import certificate
+from tests.proxy import Pumps
 from tests.support import Node
 
 SSL_REQUEST = 8  # bytes with which a client of PostgreSQL asks for TLS
@@ -21,36 +22,21 @@ async def behind_tls(socket_path: Path, own: Path, host: str, *, postgres: bool 
     """End TLS in front of a server on a Unix socket; the port on `host`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(own, own.with_name("server.key"))
-    pumps: set[asyncio.Task[None]] = set()
-
-    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError):
-                while data := await source.read(65536):
-                    sink.write(data)
-                    await sink.drain()
-        finally:
-            sink.close()
+    pumps = Pumps()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if postgres:
             await reader.readexactly(SSL_REQUEST)
             writer.write(b"S")
             await writer.start_tls(context)
-        from_server, to_server = await asyncio.open_unix_connection(str(socket_path))
-        for source, sink in ((reader, to_server), (from_server, writer)):
-            task = asyncio.create_task(pump(source, sink))
-            pumps.add(task)
-            task.add_done_callback(pumps.discard)
+        pumps.join((reader, writer), await asyncio.open_unix_connection(str(socket_path)))
 
     server = await asyncio.start_server(serve, host, 0, ssl=None if postgres else context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in list(pumps):
-            task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
+        await pumps.close()
 
 
 async def test_a_node_behind_verified_tls_over_ipv6(
