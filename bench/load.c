@@ -731,16 +731,19 @@ static void run_storm(const traffic *t) {
   client *senders = clients + t->members;
   uint64_t step = SECOND / t->rate, due = now(), begin = now(), drop = begin + t->warm_up * SECOND, last = 0;
   uint64_t end = drop + t->seconds * SECOND;
-  double quiet_p99 = 0;
-  account before = {0};
+  double quiet_p99 = 0, quiet_redis = 0, quiet_postgres = 0;
+  account before = look();
   int next = 0, dropped = 0;
   measuring = 1;
   while (now() < end && (!dropped || n_ready < count)) {
     if (!dropped && now() >= drop) {
       quiet_p99 = percentile_us(&delivery_times, .99);
       memset(&delivery_times, 0, sizeof delivery_times);
+      account quiet = before;
       before = look();
       drop = now();
+      quiet_redis = (before.redis - quiet.redis) * SECOND / (drop - begin);
+      quiet_postgres = (before.postgres - quiet.postgres) * SECOND / (drop - begin);
       dropped = 1;
       for (int i = 0; i < t->members; i++) {
         static const struct linger reset = {.l_onoff = 1};
@@ -764,12 +767,16 @@ static void run_storm(const traffic *t) {
   account after = look();
   double seconds = (now() - drop) / 1e9;
   int back = n_ready - t->senders;
+  after.redis -= quiet_redis * seconds; /* what the senders cost before: the rest is for those who return */
+  after.postgres -= quiet_postgres * seconds;
   printf("{\"clients\":%d,\"back\":%d,\"seconds\":%.2f,\"recovered\":%llu,\"joined_anew\":%llu,\"refused\":%llu,"
          "\"not_stored\":%llu,"
-         "\"join_p50_us\":%.0f,\"join_p99_us\":%.0f,\"quiet_p99_us\":%.0f,\"delivery_p50_us\":%.0f,\"delivery_p99_us\":%.0f,",
+         "\"join_p50_us\":%.0f,\"join_p99_us\":%.0f,\"quiet_p99_us\":%.0f,\"delivery_p50_us\":%.0f,\"delivery_p99_us\":%.0f,"
+         "\"quiet_redis_percent\":%.2f,\"quiet_postgres_percent\":%.2f,",
          t->members, back, seconds, (unsigned long long)recovered, (unsigned long long)joined_anew,
          (unsigned long long)refused, (unsigned long long)not_stored, percentile_us(&join_times, .5), percentile_us(&join_times, .99), quiet_p99,
-         percentile_us(&delivery_times, .5), percentile_us(&delivery_times, .99));
+         percentile_us(&delivery_times, .5), percentile_us(&delivery_times, .99), quiet_redis * 100,
+         quiet_postgres * 100);
   print_cpu(&before, &after, seconds, back);
 }
 
