@@ -67,7 +67,7 @@ async def test_products_and_users_are_found(database: Database, name: str, searc
 
 
 async def test_the_index_finds_what_is_not_among_the_newest(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr(search, "NEWEST", 3)
+    monkeypatch.setattr(search, "NEWEST_COMPUTED", 3)
     host = await User.create(email="ann@example.com", username="ann", password_hash="-")
     titles = ["쌀과자 \\ O'Neill's", "z", *("봄 신상" for _ in range(10))]
     for number, title in enumerate(titles):
