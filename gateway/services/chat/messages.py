@@ -20,13 +20,19 @@ from gateway.services.rooms.log import REPLAY
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
 MAX_DIGITS = 19  # a place has fewer digits, so that it fits into bigint
 
-# One round trip and one transaction for any number of messages: see migrations/sql/.
+# One round trip and one transaction for any number of messages: see migrations/sql/. Of a message that is stored now
+# the node has id, time and text already.
 INSERT = """
-    SELECT m.*, (SELECT s.started_at FROM streams s WHERE s.key = ($11::text[])[m.place]) AS began
+    SELECT
+        m.place, m.fresh, m.seq, m.epoch, m.at, m.refusal, m.until, m.wait_ms,
+        CASE WHEN NOT m.fresh THEN m.id END AS id,
+        CASE WHEN NOT m.fresh THEN m.created_at END AS created_at,
+        CASE WHEN NOT m.fresh THEN m.text END AS text,
+        (SELECT s.started_at FROM streams s WHERE s.key = ($11::text[])[m.place]) AS began
     FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
 """
 
-SENT = "SELECT *, false AS fresh FROM sent_message($1, $2, $3)"
+SENT = "SELECT * FROM sent_message($1, $2, $3)"
 
 # One statement, so that the messages are consistent with the cursor. Announcements are only in the log.
 LATEST = """
@@ -114,13 +120,18 @@ class Messages:
         answers: list[Placed | GatewayError | None] = [None] * len(drafts)
         for row in rows:
             place = row["place"] - 1
-            answers[place] = _refused(row) if row["refusal"] else _placed(row, payloads[place])
+            if row["refusal"]:
+                answers[place] = _refused(row)
+            elif row["fresh"]:
+                answers[place] = _stored(row, drafts[place], payloads[place])
+            else:
+                answers[place] = _repeated(row)
         return [answer or UnknownStream() for answer in answers]
 
     async def sent(self, live_id: str, sender_id: str, client_message_id: str) -> Placed | None:
         """Return the stored message of a sender with this client message id, None if there is none."""
         rows = await self._database.query(SENT, live_id, sender_id, client_message_id)
-        return _placed(rows[0]) if rows else None
+        return _repeated(rows[0]) if rows else None
 
     async def latest(self, live_id: str) -> tuple[Cursor, list[HistoryMessage]]:
         """Return the newest messages of a room, oldest first, and the cursor of its log."""
@@ -159,13 +170,17 @@ def uuid_of(message_id: str) -> UUID:
         raise NotFound("There is no such message") from None
 
 
-def _placed(row: dict[str, Any], draft: str = "") -> Placed:
-    """Return a message from a row of `store_messages` or `sent_message`; `draft` is the payload without a place."""
-    seq, stamp, payload = row["seq"], None, None
-    if row["fresh"]:
-        # The log and the room share one encoding. Quotes within texts are escaped, so the match is the field.
-        stamp, payload = LogStamp.of(row), draft.replace('"seq":0', f'"seq":{seq}', 1)
-    return Placed(str(row["id"]), seq, row["created_at"], row["text"], row["fresh"], stamp, payload)
+def _stored(row: dict[str, Any], draft: Message, payload: str) -> Placed:
+    """Return a message that was stored now, from its draft, and a row of `store_messages`; `payload` has no place."""
+    seq = row["seq"]
+    # The log and the room share one encoding. Quotes within texts are escaped, so the match is the field.
+    placed = payload.replace('"seq":0', f'"seq":{seq}', 1)
+    return Placed(draft.id, seq, draft.timestamp, draft.message, True, LogStamp.of(row), placed)
+
+
+def _repeated(row: dict[str, Any]) -> Placed:
+    """Return a message that was stored before, from a row of `store_messages` or `sent_message`."""
+    return Placed(str(row["id"]), row["seq"], row["created_at"], row["text"], False, None)
 
 
 def _refused(row: dict[str, Any]) -> GatewayError:
