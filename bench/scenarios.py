@@ -119,6 +119,20 @@ SCENARIOS = (
         Setup.FULL,
     ),
     Scenario(
+        "full-people",
+        "everything on, 64 rooms of 4 people, each of whom sends one message after the other",
+        "-x -m chat -n 0 -s 256 -r 64 -w 1",
+        _FULL,
+        Setup.FULL,
+    ),
+    Scenario(
+        "full-people-room",
+        "everything on, 8 rooms of 32 people, each of whom sends one message after the other",
+        "-x -m chat -n 0 -s 256 -r 8 -w 1",
+        _FULL,
+        Setup.FULL,
+    ),
+    Scenario(
         "full-few",
         "everything on, smaller batches: 16 senders, each alone in a room, one message without an ack",
         "-x -m chat -n 0 -s 16 -r 16 -w 1",

@@ -64,6 +64,7 @@ FULL = {
     "node-full": _NODE_FULL,
     "node-group": [*_NODE_FULL, "--group"],
 }
+BATCHING = (GATEWAY, "node-group")  # servers that tell how many messages they store in a statement
 SETTINGS = {AT_ONCE: {"ROOM_WINDOW": "0"}}
 
 

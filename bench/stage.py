@@ -22,7 +22,7 @@ import psutil
 
 from bench import proxies
 from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, Scenario, Setup
-from bench.servers import ALONE, BUILD, FULL, GATEWAY, PAIR, SETTINGS, Server, inherited, pinned
+from bench.servers import ALONE, BATCHING, BUILD, FULL, PAIR, SETTINGS, Server, inherited, pinned
 from bench.visitors import Visitors
 from gateway.dev.servers import PostgresProcess, RedisProcess, Stack
 from gateway.metrics import Metrics
@@ -112,10 +112,10 @@ class Stage:
         settings = {"PAUSES": str(pauses)} | dict(scenario.settings)
         with self._server(FULL[name], self._core, **settings) as server:
             started = len(_lines(pauses))
-            before = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
+            before = _batches(server.port) if name in BATCHING else (0.0, 0.0)
             # In a storm it may log warnings: it refuses some clients temporarily to serve the others.
             measurement = self._load(scenario, [server], server, calm="-m storm" not in scenario.options)
-            messages, calls = _batches(server.port) if name == GATEWAY else (0.0, 0.0)
+            messages, calls = _batches(server.port) if name in BATCHING else (0.0, 0.0)
             if calls > before[1]:
                 measurement["batch"] = (messages - before[0]) / (calls - before[1])
             measurement["longest_pause_ms"] = max(map(float, _lines(pauses)[started:]), default=0.0)
@@ -301,7 +301,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _batches(port: int) -> tuple[float, float]:
-    """Return the number of messages that a gateway has stored so far, and of the database calls for them."""
+    """Return the number of messages that a server has stored so far, and of the database calls for them."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         text = response.read().decode()
     counts = [

@@ -72,6 +72,7 @@ const url = new URL(option('redis'));
 const redis = createClient({ socket: { path: decodeURIComponent(url.pathname) }, database: Number(url.searchParams.get('db')) });
 const pool = new Pool({ connectionString: option('postgres'), max: 10 });
 const accounts = new Map();
+const stored = { messages: 0, statements: 0 };
 let script = '';
 
 // Answers each request with what `work` returns for it; those that come meanwhile are the next batch.
@@ -112,6 +113,8 @@ const charges = new Batcher(chargeAll);
 async function storeAll(rows) {
   const columns = [0, 1, 2, 4, 5, 6, 7, 8, 10].map((column) => rows.map((row) => row[column]));
   const found = await pool.query({ ...STORE, values: ['chat:message', ...columns] });
+  stored.messages += rows.length;
+  stored.statements += 1;
   const places = new Array(rows.length);
   for (const row of found.rows) {
     if (row.refusal) throw new Refused(row.refusal, 'Refused');
@@ -216,6 +219,13 @@ function watchPauses(path) {
   observer.observe({ entryTypes: ['gc'] });
 }
 
+// The two counts of the gateway's metrics that tell the size of its batches.
+function counts() {
+  return `dorami_event_seconds_count{event="chat:send-message"} ${stored.messages}
+dorami_database_seconds_count{call="chat.send"} ${stored.statements}
+`;
+}
+
 async function main() {
   if (process.env.PAUSES) watchPauses(process.env.PAUSES);
   await redis.connect();
@@ -224,7 +234,7 @@ async function main() {
   await publisher.connect();
   await subscriber.connect();
   script = await redis.scriptLoad(CHARGE);
-  const server = http.createServer();
+  const server = http.createServer((_request, response) => response.end(counts()));
   const io = new Server(server, {
     adapter: createAdapter(publisher, subscriber),
     serveClient: false,
