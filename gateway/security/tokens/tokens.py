@@ -96,7 +96,7 @@ class Tokens:
 
     def _payload(self, token: str) -> dict[str, Any]:
         try:
-            key = self._keys.find(_kid(token))
+            key = self._keys.find(_kid(token.partition(".")[0]))
             if key is None:
                 raise AuthRequired("Invalid token")
             return jwt.decode(
@@ -113,9 +113,10 @@ class Tokens:
             raise AuthRequired("Invalid token") from None
 
 
-def _kid(token: str) -> object:
-    # Reads only the header: jwt.get_unverified_header parses the whole token, which jwt.decode does again.
-    header = json.loads(base64url_decode(token.partition(".")[0]))
+@lru_cache(maxsize=64)  # the tokens of one key begin with the same header
+def _kid(encoded: str) -> object:
+    """Return the `kid` of an encoded header. jwt.get_unverified_header parses the whole token, as jwt.decode does."""
+    header = json.loads(base64url_decode(encoded))
     return header.get("kid") if isinstance(header, dict) else None
 
 
