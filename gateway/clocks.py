@@ -7,6 +7,7 @@ are global, one per process, and show the machine's time until ClockSync has mea
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -75,6 +76,7 @@ def now() -> datetime:
     return datetime.fromtimestamp(postgres_clock.time(), UTC)
 
 
+@lru_cache(maxsize=256)  # a message's time is in its event and its ack, the time of a commit in all events of a batch
 def iso(moment: datetime) -> str:
     """Return a time as text, such as `2026-11-21T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
