@@ -1,13 +1,16 @@
 """Names, titles and messages are found however they and the search were typed."""
 
+import itertools
 import random
 import re
 import unicodedata
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tortoise.expressions import Q
 
 from gateway.metrics import Metrics
 from gateway.postgres import search
@@ -82,6 +85,34 @@ async def test_the_index_finds_what_is_not_among_the_newest(database: Database, 
     ):
         found = await search.containing(database, Stream.all(), text, ("-created_at", "-key"), 5, "title")
         assert [stream.key for stream in found] == expected, text
+
+
+@pytest.mark.parametrize("newest", [1, 3, 1000])
+async def test_filtered_pages_are_those_of_all_rows(database: Database, monkeypatch: Any, newest: int) -> None:
+    monkeypatch.setattr(search, "NEWEST", newest)
+    start, steps = datetime(2026, 1, 1, tzinfo=UTC), (0, 1, 1, 2, 3, 3, 3, 5, 8, 8, 9, 9)
+    rows = [
+        await User.create(
+            email=f"u{number}@example.com",
+            username=("봄 사과", "여름 사과", "사람")[number % 3] + f" {number}",
+            password_hash="-",
+            role=("USER", "HOST")[number % 2],
+        )
+        for number in range(len(steps))
+    ]
+    for user, step in zip(rows, steps, strict=True):
+        await User.filter(id=user.id).update(created_at=start + timedelta(seconds=step))
+    ordered = [user async for user in User.all().order_by("-created_at", "-id")]
+    after = start + timedelta(seconds=8)
+    earlier = Q(created_at__lt=after) | Q(created_at=after, id__lt=ordered[2].id)  # as a cursor is
+    for text, limit, role in itertools.product(("사과", "봄", "사과 1", "없음"), (1, 2, 50), ("USER", "HOST")):
+        found = await search.containing(database, User.filter(earlier, role=role), text, ("-created_at", "-id"), limit)
+        expected = [
+            user.id
+            for user in ordered
+            if user.role == role and text in user.username and (user.created_at, user.id) < (after, ordered[2].id)
+        ]
+        assert [user.id for user in found] == expected[:limit], (text, limit, role)
 
 
 async def users(database: Database, text: str, limit: int) -> list[User]:

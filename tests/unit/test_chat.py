@@ -12,7 +12,7 @@ from gateway.errors import Code, Conflict, GatewayError, Unavailable
 from gateway.protocol.payloads.chat import Message, SendMessage, Sent
 from gateway.realtime.logged import LogStamp
 from gateway.services.chat.chat import Chat
-from gateway.services.chat.messages import Messages, Placed, event
+from gateway.services.chat.messages import Messages, Placed, payload_of
 from gateway.services.rooms import log as room_log
 from tests.doubles import EventLog, Recorder, principal, stand_in
 
@@ -61,7 +61,7 @@ class FakeMessages:
                 return Placed(message.id, message.seq, message.timestamp, message.message, fresh=False, stamp=None)
         stored = draft.model_copy(update={"seq": len(self.stored) + 1})
         self.stored.append(stored)
-        stamp, payload = LogStamp(EventLog.EPOCH, stored.seq, now(), None), event(stored).model_dump_json()
+        stamp, payload = LogStamp(EventLog.EPOCH, stored.seq, now(), None), payload_of(stored)
         return Placed(stored.id, stored.seq, stored.timestamp, stored.message, True, stamp, payload)
 
 

@@ -18,7 +18,7 @@ from gateway.realtime.socketio import sampling
 from gateway.realtime.socketio.rooms import Rooms
 from gateway.realtime.socketio.socket import Socket
 from gateway.security.principal import Principal, Role
-from gateway.services.chat.messages import event
+from gateway.services.chat.messages import payload_of
 from tests.timing import until
 
 ROOM, EPOCH = Room("/chat", "live:demo"), "01234567-0000-0000-0000-000000000000"
@@ -93,7 +93,7 @@ class Show:
                 message='{"role":"ADMIN"}', client_message_id=None, timestamp=datetime.now(UTC),
             )  # fmt: skip
             stamp = LogStamp(EPOCH, self._seq, datetime.now(UTC))
-            packet = stamped_packet(ROOM, "chat:message", event(message).model_dump_json(), stamp)
+            packet = stamped_packet(ROOM, "chat:message", payload_of(message), stamp)
             if log:
                 payload = json.dumps(json.loads(packet[packet.index(b"[") :])[1])
                 packet = logged_packet("/chat", "chat:message", payload)

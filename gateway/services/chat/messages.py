@@ -11,13 +11,14 @@ from gateway.keys import chat_room, room_log_name
 from gateway.postgres.database import Database
 from gateway.protocol import events
 from gateway.protocol.payloads.chat import HISTORY, HistoryMessage, Message, SendMessage
-from gateway.protocol.wire import Cursor, Typed
+from gateway.protocol.wire import Cursor
 from gateway.realtime.logged import LogStamp
 from gateway.security.principal import Principal
 from gateway.services.chat.standing_errors import standing_error
 from gateway.services.rooms.log import REPLAY
 
 ANNOUNCEMENT = "announcement-"  # the id of an announcement in the history, before its place in the log
+_HEAD = f'{{"type":"{events.CHAT_MESSAGE}","data":'  # of the payload of a message
 MAX_DIGITS = 19  # a place has fewer digits, so that it fits into bigint
 
 # One round trip and one transaction for any number of messages: see migrations/sql/. Of a message that is stored now
@@ -102,7 +103,7 @@ class Messages:
         not send there now. A client message id that the sender has used in the room before, or in an earlier draft, is
         not stored again and gets the first message, regardless of the sender's standing now.
         """
-        payloads = [event(draft).model_dump_json() for draft in drafts]
+        payloads = [payload_of(draft) for draft in drafts]
         rows = await self._database.query(
             INSERT,
             events.CHAT_MESSAGE,
@@ -157,9 +158,9 @@ class Messages:
         raise NotFound("There is no such message")
 
 
-def event(message: Message) -> Typed:
-    """Return the `chat:message` payload of a message."""
-    return Typed(type=events.CHAT_MESSAGE, data=message)
+def payload_of(message: Message) -> str:
+    """Return the `chat:message` payload of a message, `{type, data}`, as JSON. A model around it would cost 1 µs."""
+    return f"{_HEAD}{message.__pydantic_serializer__.to_json(message).decode()}}}"
 
 
 def uuid_of(message_id: str) -> UUID:
