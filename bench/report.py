@@ -16,7 +16,7 @@ import gateway
 from bench import goals, scale
 from bench.chart import Axis, Line, chart
 from bench.goals import DISTURBED, GOALS, Measurements, Quantity, Verdict, disturbed, judge
-from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, RATES, ROOM_SIZES, SCENARIOS, Scenario, family
+from bench.scenarios import CHAT_LIMIT, CHAT_WINDOW, ONCE, RATES, ROOM_SIZES, SCENARIOS, Scenario, family
 from bench.scenarios import CONNECTIONS as CONNECTION_COUNTS
 from bench.servers import PEERS, TITLES
 from bench.tables import table
@@ -31,29 +31,36 @@ WORKERS_TITLE = "## Several workers"
 GROWN = PLOTS / "growth.md"  # written by growth.py
 
 CLOCKS = (
-    "CPU times are the process times of the servers, which other load hardly changes; rates and latencies are wall "
-    "clock times, which it does change."
+    "CPU times are the process times of the servers. Other load changes them less than rates and latencies, which are "
+    "wall clock times; those of single runs differ by 10 % and more, those of PostgreSQL by up to a third."
 )
 PLACE = (
     "The measured server has one core. The load client and, in some scenarios, Redis, PostgreSQL, HAProxy and the "
     "second node share the other. The CPU of PostgreSQL includes all its processes, also those that serve no client. "
-    "Each message has another Korean text; messages are about 200 bytes of JSON, more than twice that with everything "
-    "on. Memory is resident memory. Limits are on: each sender may send {limit} messages in {window} s. The number of "
-    "connections per address is not limited. As in the peers, all messages are shown (`CHAT_DISPLAY_RATE=0`), except "
-    "in the storms and the mixed scenario. All other settings have their defaults."
+    "Only scenarios that say *everything on* run the whole gateway. The others, except `writers` and `cluster`, run "
+    "its engine with token check, rooms and fan-out: without limits, revocations, presence and storing, as the peers "
+    "do. Messages are eight Korean texts with a number, in bursts of the server one text; they have about 250 bytes, "
+    "more than twice that with everything on. Memory is resident memory. With everything on, each sender may send "
+    "{limit} messages in {window} s. The number of connections per address is not limited. As in the peers, all "
+    "messages are shown (`CHAT_DISPLAY_RATE=0`), except in the storms and the mixed scenario. Other settings have "
+    "their defaults, except pools, time-outs and the limit of HTTP in single scenarios."
 )
 PEERS_ARE = (
-    "*Node, ws* is Socket.IO on its default websocket library, *uWebSockets.js* is its fastest one; "
-    "*python-socketio* runs unchanged on aiohttp and uvloop, without compression. The *C limit* only writes a prepared "
-    "frame to every socket. *Node, same work* does the same work as the gateway with everything on: token check, "
-    "revocations and account at connect; shape, room, a sliding window in Redis, one INSERT statement into the same "
-    "tables in PostgreSQL, broadcast over Redis after the commit, ack. *Group commit* does it with one statement, the "
-    "gateway's, and one call of Redis for all messages that arrive while others are stored. It works on all four "
-    "messages of a sender at the same time, while the gateway works on the messages of a sender one after the other, "
-    "so that they keep their order: from 64 senders its batches are larger. Of 256 people who send one message after "
-    "the other, both get the same. The storms have no peer in Node, because its adapter for Redis cannot recover a "
-    "connection. PostgreSQL and Redis *for each* who returns do not include what the messages of the others cost, as "
-    "measured in the seconds before the storm."
+    "*Node, ws* is Socket.IO on its default websocket library, *uWebSockets.js* is its fastest one; *python-socketio* "
+    "runs unchanged on aiohttp and uvloop, without compression. The *C limit* only writes a prepared frame to every "
+    "socket. *Node, same work* does nearly the work of the gateway with everything on: token check, revocations and "
+    "account at connect; shape, room, a sliding window in Redis, one INSERT statement into the same tables in "
+    "PostgreSQL, broadcast over Redis after the commit, ack. It does not check bans, mutes, listed words and "
+    "repetitions. Its limits are sorted sets, as the gateway's once were, which cost Redis more. *Group commit* stores "
+    "by the gateway's statement, which checks all of these but words, and charges by one call of Redis, for all "
+    "messages that arrive while others are stored. "
+    "It works on all four messages of a sender at the same time, while the gateway works on the messages of a sender "
+    "one after the other, so that they keep their order: from 64 senders Node's batches are larger. With 256 people "
+    "who each wait for the ack, the batches of both have about the same size. Storms have no peer in Node: the adapter "
+    "that the peers use cannot recover a connection. Socket.IO's adapter for Redis streams can; it was not measured. "
+    "In storms PostgreSQL and Redis are counted without the messages of the others, at their cost in the 3 s before; "
+    "*with others* includes them, as does the CPU of the gateway. In the storm such messages may share statements and "
+    "cost less, so that a little too much is subtracted."
 )
 NETWORK = (
     "The slow network consists of two network namespaces and a link of `bench/far.c` between them, which delays and "
@@ -95,7 +102,8 @@ DETAILS: dict[str, tuple[Quantity, ...]] = {
     "cluster": (goals.PUBLISH, goals.ENTER, goals.ENTERS, goals.BEATS, goals.PERSON),
     "storm": (
         goals.BACK, goals.RECOVERED, goals.REFUSED, goals.RETURN, goals.RETURN_P50, goals.CPU_PER_CONNECTION,
-        goals.POSTGRES, goals.REDIS, goals.OTHERS_BEFORE, goals.OTHERS_P99, goals.NOT_STORED,
+        goals.POSTGRES, goals.POSTGRES_WITH_OTHERS, goals.REDIS, goals.REDIS_WITH_OTHERS,
+        goals.OTHERS_BEFORE, goals.OTHERS_P99, goals.NOT_STORED,
         goals.PAUSE,
     ),
     "tls": (goals.P50, goals.P99, goals.CPU_PERCENT, goals.PROXY_PERCENT),
@@ -159,7 +167,7 @@ def write(
         "Written by `make bench`: the gateway and its alternatives, measured on the same machine in one run.",
         "",
         f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, with the servers in "
-        "turn. Rows without a goal, rows far from their goal, and storms were measured once. Load average of the "
+        f"turn. Rows without a goal, {', '.join(sorted(ONCE))} were measured once. Load average of the "
         f"machine before the run: {start.load:.1f}; other processes used {start.others:.2f} of its cores. " + CLOCKS,
         "",
         *(_disturbances(measurements)),
@@ -204,7 +212,11 @@ def _mark(repeats: Sequence[Mapping[str, Any]]) -> str:
 def _disturbances(measurements: Measurements) -> list[str]:
     count = sum(1 for repeats in measurements.values() if _mark(repeats))
     if not count:
-        return [f"Other processes never used more than {DISTURBED} of a core.", ""]
+        text = (
+            f"In at least one repeat of each row other processes used no more than {DISTURBED} of a core; the medians "
+            "are of such repeats."
+        )
+        return [text, ""]
     text = (
         f"**{count} of {len(measurements)} rows are marked with †: other processes used more than {DISTURBED} of a "
         "core in each of their repeats. Their rates and latencies do not count.**"

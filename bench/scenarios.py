@@ -33,12 +33,13 @@ class Scenario:
 
 
 # A sender represents some dozens of people: it sends 50 to 400 messages a second. So it has a higher limit with a
-# shorter window, which contains a few dozen messages, as that of a person who sends all that the default limit allows.
+# shorter window, which contains up to 170 messages; the default limit of a person is 20.
 CHAT_LIMIT, CHAT_WINDOW = 1000, 1  # messages, s
 MEMBERS = 1000
 LARGE_ROOMS = (2000, 5000)
 SHOW_RATES = (20, 50)  # messages a second
 STORMS = (2000, 10_000)  # clients that reconnect at the same time
+STORM_RATE = 64  # messages a second of others, before and during a storm
 
 _NODES = (GATEWAY, "node-ws", "node-uws", "python")
 _PAIR = (GATEWAY, "node-classic", "node-sharded")
@@ -51,7 +52,7 @@ def storm(clients: int) -> Scenario:
         f"storm {clients}",
         f"everything on: {clients:,} clients in 64 rooms lose their connections at once, and reconnect with recovery "
         "and the delays of the official client; another client sends once a second in each room",
-        f"-x -m storm -n {clients} -s 64 -r 64 -q 64 -W 3 -t 60",
+        f"-x -m storm -n {clients} -s 64 -r 64 -q {STORM_RATE} -W 3 -t 60",
         (GATEWAY,),
         Setup.FULL,
         (("CHAT_DISPLAY_RATE", "50"),),
@@ -141,8 +142,9 @@ SCENARIOS = (
     ),
     Scenario(
         "writers",
-        "one room written from 40 nodes, simulated by 40 chat services in one process, each with its own connections "
-        "and 8 messages in flight; without sockets, limits and members",
+        "one room written from 40 nodes, simulated by 40 chat services in one process, each with its own connection "
+        "to Redis and 8 messages in flight, and one pool of 40 connections to PostgreSQL; without sockets, limits and "
+        "members",
         "--writers 40 --ahead 8",
         (WRITERS,),
         Setup.PROGRAM,
@@ -166,7 +168,7 @@ SCENARIOS = (
         "full-connect",
         "the same with everything on, in `/chat`: token, revocations, account",
         "-x -m connect -n 3000 -c 64",
-        _FULL,
+        (GATEWAY, "node-full"),  # group commit does not change a connect
         Setup.FULL,
     ),
     Scenario(

@@ -129,7 +129,10 @@ class Stage:
             Visitors(server.port, self._admin_token, self._products) as visitors,
         ):
             measurement = self._load(scenario, [server], server)
-        return measurement | visitors.result()
+        visits = visitors.result()
+        if visits["http_failures"]:
+            raise FailedError(f"HTTP requests failed: {visits['http_failures']}")
+        return measurement | visits
 
     def _tls(self, scenario: Scenario, name: str) -> Measurement:
         """Put HAProxy with TLS in front of the server; its CPU is the second value."""
