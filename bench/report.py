@@ -167,7 +167,7 @@ def write(
         "Written by `make bench`: the gateway and its alternatives, measured on the same machine in one run.",
         "",
         f"{start.moment:%d %B %Y, %H:%M} UTC, {minutes:.0f} min; medians of {repeats} repeats, with the servers in "
-        f"turn. Rows without a goal, {', '.join(sorted(ONCE))} were measured once. Load average of the "
+        f"turn. Rows without a goal, and {', '.join(sorted(ONCE))}, were measured once. Load average of the "
         f"machine before the run: {start.load:.1f}; other processes used {start.others:.2f} of its cores. " + CLOCKS,
         "",
         *(_disturbances(measurements)),

@@ -121,14 +121,14 @@ SCENARIOS = (
     ),
     Scenario(
         "full-people",
-        "everything on, 64 rooms of 4 people, each of whom sends one message after the other",
+        "everything on, 64 rooms of 4 people, who each send one message after the other",
         "-x -m chat -n 0 -s 256 -r 64 -w 1",
         _FULL,
         Setup.FULL,
     ),
     Scenario(
         "full-people-room",
-        "everything on, 8 rooms of 32 people, each of whom sends one message after the other",
+        "everything on, 8 rooms of 32 people, who each send one message after the other",
         "-x -m chat -n 0 -s 256 -r 8 -w 1",
         _FULL,
         Setup.FULL,
