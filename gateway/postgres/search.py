@@ -45,7 +45,11 @@ async def containing(
         newest = formed.order_by(*order).limit(NEWEST if column is None else NEWEST_COMPUTED)
         keys = await _among(database, newest, searched["form"], key, order, limit)
         if len(keys) == limit or not searched["form"]:
-            return await rows.model.filter(pk__in=keys).order_by(*order)
+            found = await rows.model.filter(pk__in=keys).order_by(*order)
+            if len(found) == len(keys):
+                return found
+            # One was deleted since. A page that is short for that would seem to be the last.
+            return await containing(database, rows, text, order, limit, column)
         matching = formed.annotate(matches=_FormMatches(RawSQL(form), searched["form"])).filter(matches=True)
         return await matching.filter(searched__contains=searched["form"]).order_by(*order).limit(limit)
 

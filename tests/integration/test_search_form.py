@@ -87,6 +87,22 @@ async def test_the_index_finds_what_is_not_among_the_newest(database: Database, 
         assert [stream.key for stream in found] == expected, text
 
 
+async def test_a_page_is_full_although_a_row_of_it_is_deleted(database: Database, monkeypatch: Any) -> None:
+    for number in range(4):
+        await User.create(email=f"u{number}@example.com", username=f"사과 {number}", password_hash="-")
+    among, deleted = search._among, 0
+
+    async def with_a_deletion(*arguments: Any) -> list[object]:
+        nonlocal deleted
+        keys = await among(*arguments)
+        if not deleted:
+            deleted = await User.filter(id=keys[0]).delete()
+        return keys
+
+    monkeypatch.setattr(search, "_among", with_a_deletion)
+    assert [user.username for user in await users(database, "사과", 3)] == ["사과 2", "사과 1", "사과 0"]
+
+
 @pytest.mark.parametrize("newest", [1, 3, 1000])
 async def test_filtered_pages_are_those_of_all_rows(database: Database, monkeypatch: Any, newest: int) -> None:
     monkeypatch.setattr(search, "NEWEST", newest)
